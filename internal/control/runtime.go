@@ -1,0 +1,76 @@
+package control
+
+import (
+	"context"
+	"time"
+)
+
+// Desired is everything that should be running or reachable: a pure function of the stored records. The reconcile loop
+// computes it after each change and at boot and hands it to the Runtime.
+type Desired struct {
+	Events   []EventSpec
+	Outputs  []OutputSpec
+	Assets   []AssetSpec
+	Locators []LocatorSpec
+	// EndpointRunning says whether any streaming endpoint runs: while none does, published locators answer nothing.
+	EndpointRunning bool
+}
+
+// EventSpec is one live event. It is listed as long as the event exists, running or not.
+type EventSpec struct {
+	ID            string        // GUID made with the event, never shown, names its spool directory; a new event of the same name has another
+	Name          string        // for logs
+	Token         string        // accessToken, 32 lower-case hex digits
+	PreviewID     string        // previewLocator, lower-case GUID
+	Running       bool          // publishers are admitted and the preview is served
+	SegmentTarget time.Duration // keyFrameIntervalDuration, default 2 s: the segment length aimed at
+	Parts         bool          // streamOptions has LowLatency or LowLatencyV2
+}
+
+// OutputSpec is one live output: it records as long as it is listed and its event has media.
+type OutputSpec struct {
+	ID            string // GUID made with the output
+	Name          string // for logs
+	EventID       string
+	AssetID       string
+	ManifestName  string
+	ArchiveWindow time.Duration
+	RewindWindow  time.Duration // 0: as ArchiveWindow
+}
+
+// AssetSpec is one asset; Container is the name of its directory under <data-dir>/assets.
+type AssetSpec struct {
+	ID           string // assetId, lower-case GUID
+	Name         string // for logs
+	Container    string
+	ManifestName string // of the recording in it; "" until an output was created on it
+}
+
+// LocatorSpec publishes an asset under /<ID>/<AssetSpec.ManifestName>.ism/.
+type LocatorSpec struct {
+	ID        string // streamingLocatorId, lower-case GUID
+	AssetID   string
+	StartTime time.Time // zero: at once
+	EndTime   time.Time // zero: never
+	HLS, DASH bool      // enabledProtocols of its policy
+}
+
+// Runtime is what runs: the data plane behind the control plane. internal/node implements it, memory doubles in tests.
+type Runtime interface {
+	// Apply brings what runs to d and returns when that is done: a Running event's ingest accepts encoders and its preview
+	// is served; an event that is not Running has disconnected its encoder and answers 404 on its preview; an output that
+	// is gone has finished its asset (ENDLIST, static manifests) and the asset replays; files of events and assets that are
+	// no longer listed are removed; locators resolve as listed. It is idempotent and never called twice at a time. Failures
+	// of single resources are returned by their spec ID and leave the others done; the loop tries those again later.
+	Apply(ctx context.Context, d Desired) map[string]error
+	// EventStatus reports what an event's ingest sees now; ok is false when the event does not run.
+	EventStatus(eventID string) (st EventStatus, ok bool)
+}
+
+// EventStatus is the live side of an event.
+type EventStatus struct {
+	Connected bool      // an encoder is publishing
+	Since     time.Time // of the connection, or of its end; zero if there never was one
+	Remote    string    // address of the encoder
+	Tracks    []string  // one line each: "video avc1.640028 1920x1080 30 fps", "audio mp4a.40.2 48000 Hz 2 ch"
+}

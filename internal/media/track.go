@@ -1,0 +1,65 @@
+package media
+
+// Kind says what a track carries.
+type Kind uint8
+
+// The kinds of track.
+const (
+	Video Kind = iota + 1
+	Audio
+)
+
+// String returns "video" or "audio", the MIME top-level type of the kind.
+func (k Kind) String() string {
+	switch k {
+	case Video:
+		return "video"
+	case Audio:
+		return "audio"
+	}
+	return "unknown"
+}
+
+// Rational is a fraction; the zero value means unknown.
+type Rational struct{ Num, Den uint32 }
+
+// Float returns the value, 0 when unknown.
+func (r Rational) Float() float64 {
+	if r.Den == 0 {
+		return 0
+	}
+	return float64(r.Num) / float64(r.Den)
+}
+
+// Track describes one elementary stream from an encoder.
+type Track struct {
+	Kind      Kind
+	Codec     string // RFC 6381 codecs parameter, from the configuration record: "avc1.640028", "mp4a.40.2"
+	Timescale uint32 // ticks per second of all times of this track
+	Config    []byte // avcC payload (ISO 14496-15 5.3.3.1) or AudioSpecificConfig (ISO 14496-3 1.6.2.1); never changed
+	Bitrate   int    // bit/s as the encoder declared it, 0 when it did not
+	Language  string // BCP 47, "und" when unknown
+
+	// Video only.
+	Width, Height int      // luma samples after cropping
+	FrameRate     Rational // frames per second by the VUI, zero when it does not say
+
+	// Audio only.
+	SampleRate   int // Hz, as heard (after SBR); equals Timescale
+	Channels     int
+	FrameSamples int // samples per access unit at SampleRate: 1024, 960 or 2048
+}
+
+// VideoTimescale is the timescale of every video track, in ticks per second: the least on which 23.976, 24, 25, 29.97,
+// 30, 50, 59.94 and 60 frames per second all have a whole number of ticks per frame (5005, 5000, 4800, 4004, …).
+const VideoTimescale = 120_000
+
+// Sample is one access unit as it came from the encoder.
+type Sample struct {
+	Track    int    // index in the slice given to SetTracks
+	DTS      int64  // decoding time in the track's timescale, from the encoder's clock (1 ms precise under RTMP)
+	Offset   int32  // PTS-DTS in the track's timescale
+	Duration uint32 // in the track's timescale, 0 when unknown (RTMP)
+	Sync     bool   // the decoder can start here (IDR; every audio frame)
+	Data     []byte // H.264: NAL units with 4-byte lengths; AAC: raw access unit. Valid only during the call that carries it
+}
