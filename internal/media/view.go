@@ -42,6 +42,7 @@ type Segment struct {
 	Epoch    uint32 // the discontinuity range it belongs to: see Epoch in the doc of Init
 	Init     uint32 // Init.ID of its initialization section
 	Disc     uint32 // discontinuity sequence number (RFC 8216bis 4.4.3.3), counted from the event's first range = 0
+	First    bool   // first of its range: carries EXT-X-DISCONTINUITY unless Disc is 0, for as long as it is listed
 	Gap      bool   // no media: EXT-X-GAP; there is no object behind it
 }
 
