@@ -1,0 +1,68 @@
+package cmaf
+
+import (
+	"fmt"
+
+	"github.com/Eyevinn/mp4ff/bits"
+	"github.com/Eyevinn/mp4ff/mp4"
+
+	"headwater.stream/internal/media"
+)
+
+// Sample flags (ISO 14496-12 8.8.3.1).
+const (
+	flagsSync    = 0x02000000 // depends on nothing
+	flagsNonSync = 0x01010000 // depends on others, is not a sync sample
+)
+
+// chunk gathers the samples of the part being made. Its buffers are reused from part to part.
+type chunk struct {
+	data    []byte
+	samples []mp4.Sample
+	start   int64 // of the first sample
+	dur     int64
+}
+
+// add appends a sample whose bytes are already at the end of c.data.
+func (c *chunk) add(size int, dur uint32, offset int32, sync bool) {
+	flags := uint32(flagsNonSync)
+	if sync {
+		flags = flagsSync
+	}
+	c.samples = append(c.samples, mp4.Sample{Flags: flags, Dur: dur, Size: uint32(size), CompositionTimeOffset: offset})
+	c.dur += int64(dur)
+}
+
+func (c *chunk) empty() bool { return len(c.samples) == 0 }
+
+// independent says whether the chunk begins with a sync sample (RFC 8216bis 4.4.4.9 INDEPENDENT).
+func (c *chunk) independent() bool { return len(c.samples) > 0 && c.samples[0].Flags == flagsSync }
+
+// encode makes the moof and mdat in one exact block and empties the chunk; the next one starts where this one ends.
+func (c *chunk) encode(timescale uint32) (media.Part, error) {
+	frag, err := mp4.CreateFragment(sequence(c.start, timescale), trackID)
+	if err != nil {
+		return media.Part{}, fmt.Errorf("cmaf: making moof: %w", err)
+	}
+	traf := frag.Moof.Traf
+	traf.Tfdt.SetBaseMediaDecodeTime(uint64(c.start))
+	traf.Tfdt.Version = 1 // 64 bits always (CMAF 7.5.16)
+	traf.Trun.Samples = c.samples
+	frag.Mdat.AddSampleDataPart(c.data)
+	sw := bits.NewFixedSliceWriter(int(frag.Size()))
+	if err := frag.EncodeSW(sw); err != nil {
+		return media.Part{}, fmt.Errorf("cmaf: encoding part: %w", err)
+	}
+	p := media.Part{Start: c.start, Duration: c.dur, Independent: c.independent(), Body: sw.Bytes(), Size: uint32(sw.Offset())}
+	c.data, c.samples, c.start, c.dur = c.data[:0], c.samples[:0], c.start+c.dur, 0
+	return p, nil
+}
+
+// sequenceUnits per second: mfhd sequence numbers count time, so that they rise over restarts without being stored. No
+// part is shorter than 5 ms; the 32 bits last 248 days from the anchor and then wrap, which ISO 14496-12 8.8.5 bears.
+const sequenceUnits = 200
+
+func sequence(start int64, timescale uint32) uint32 {
+	ts := int64(timescale)
+	return uint32(start/ts*sequenceUnits+start%ts*sequenceUnits/ts) + 1
+}
