@@ -1,0 +1,110 @@
+package timeline
+
+import (
+	"fmt"
+
+	"headwater.stream/internal/media"
+)
+
+// load restores what the spool holds. It runs before anything else uses the timeline and calls the spool directly, always
+// after the spooler has answered.
+func (t *Timeline) load(spool Spool) error {
+	st, ok, err := spool.Load()
+	if err != nil || !ok {
+		return err
+	}
+	t.header = st.Header
+	t.header.Renditions = nil
+	for _, h := range st.Header.Renditions {
+		r := &rendition{name: h.Name, kind: h.Kind, scale: h.Timescale, inits: h.Inits, next: st.Header.Number}
+		r.sealed = append(r.sealed, st.Segments[h.Name]...)
+		r.parts = make([][]media.Part, len(r.sealed))
+		if n := len(r.sealed); n > 0 {
+			r.next = r.sealed[n-1].Number + 1
+		}
+		t.rends = append(t.rends, r)
+	}
+	if len(t.rends) == 0 {
+		return nil
+	}
+	for _, r := range t.rends {
+		for _, seg := range st.Unsealed[r.name] {
+			if err := t.recover(spool, r, seg); err != nil {
+				return err
+			}
+		}
+	}
+	// The renditions may have been interrupted at different numbers; the gaps go to the spool once it runs.
+	top := uint64(0)
+	for _, r := range t.rends {
+		top = max(top, r.next)
+	}
+	for _, r := range t.rends {
+		for r.next < top {
+			t.gap(r)
+		}
+	}
+	for _, r := range t.rends {
+		if err := t.restoreParts(spool, r); err != nil {
+			return err
+		}
+		r.rate()
+	}
+	if len(t.rends[0].sealed) > 0 {
+		t.slide()
+	}
+	for _, r := range t.rends {
+		t.forget(r)
+	}
+	return nil
+}
+
+// recover seals a segment that was being written when the process ended: all its whole parts were announced.
+func (t *Timeline) recover(spool Spool, r *rendition, seg media.Segment) error {
+	parts, err := spool.Recover(r.name, seg, false)
+	if err != nil {
+		return fmt.Errorf("recovering %s segment %d: %w", r.name, seg.Number, err)
+	}
+	if len(parts) == 0 || seg.Number < r.next || len(r.inits) == 0 {
+		return nil // nothing of it was announced
+	}
+	for r.next < seg.Number { // its file is lost
+		t.gap(r)
+	}
+	seg.Start, seg.Init, seg.Disc, seg.First = parts[0].Start, r.inits[len(r.inits)-1].ID, t.header.Disc, seg.Number == t.header.Number
+	for _, p := range parts {
+		seg.Duration += p.Duration
+		seg.Size += p.Size
+	}
+	if err := spool.Seal(r.name, seg); err != nil {
+		return fmt.Errorf("sealing recovered %s segment %d: %w", r.name, seg.Number, err)
+	}
+	r.sealed = append(r.sealed, seg)
+	r.parts = append(r.parts, nil)
+	r.next = seg.Number + 1
+	return nil
+}
+
+// restoreParts reads the parts of the newest segments again: they were announced and are to be served.
+func (t *Timeline) restoreParts(spool Spool, r *rendition) error {
+	if !t.header.Parts {
+		return nil
+	}
+	keep := 6 * t.header.SegmentTarget // listed for three target durations, kept for three more (8216bis 6.2.2)
+	for i := len(r.sealed) - 1; i >= 0 && keep > 0; i-- {
+		seg := r.sealed[i]
+		keep -= media.Duration(seg.Duration, r.scale)
+		if seg.Gap {
+			continue
+		}
+		parts, err := spool.Recover(r.name, seg, true)
+		if err != nil {
+			return fmt.Errorf("reading the parts of %s segment %d: %w", r.name, seg.Number, err)
+		}
+		r.parts[i] = parts
+	}
+	for _, parts := range r.parts {
+		r.live = append(r.live, parts...)
+	}
+	return nil
+}

@@ -1,0 +1,77 @@
+package timeline
+
+import (
+	"time"
+
+	"headwater.stream/internal/media"
+)
+
+// Header is what a timeline stores besides its segments: what is frozen, what its renditions are, and where numbering is.
+type Header struct {
+	Anchor        time.Time
+	SegmentTarget time.Duration
+	PartTarget    time.Duration
+	Parts         bool // parts are announced to viewers
+	Renditions    []HeaderRendition
+
+	Epoch  uint32 // of the newest range
+	Disc   uint32 // its discontinuity sequence number
+	Number uint64 // of its first segment
+}
+
+// HeaderRendition is a rendition and the initialization sections that its segments may still need, oldest first.
+type HeaderRendition struct {
+	Name      string
+	Kind      media.Kind
+	Timescale uint32
+	Inits     []media.Init
+}
+
+// State is what a Spool found when it was opened.
+type State struct {
+	Header   Header
+	Segments map[string][]media.Segment // sealed, by rendition: consecutive numbers, ascending
+	Unsealed map[string][]media.Segment // segment files without an index record, ascending: only Number and Epoch are set
+}
+
+// Spool keeps a timeline's bytes where they survive the process. All calls but Open come from one goroutine, in order.
+// A call may take as long as the disk takes: the timeline does not wait for it longer than a small bound.
+type Spool interface {
+	// Load returns what is there; ok is false when the spool is new.
+	Load() (s State, ok bool, err error)
+	// SaveHeader stores h durably (it survives power loss once this returns), with the bodies of its inits.
+	SaveHeader(h Header) error
+	// Append adds body at the end of the segment's file; offset is what the file must hold before it, 0 makes the file.
+	// It survives the process once this returns, and power loss after the sync interval.
+	Append(rendition string, s media.Segment, offset uint32, body []byte) error
+	// Seal ends the segment's file and records s in the index.
+	Seal(rendition string, s media.Segment) error
+	// Recover cuts the file of an unsealed segment to its last whole part and returns the parts, without bodies. For a
+	// sealed segment it only reads.
+	Recover(rendition string, s media.Segment, sealed bool) ([]media.Part, error)
+	// Drop forgets all segments with numbers below that, files too.
+	Drop(rendition string, below uint64) error
+	// Open opens a segment's file. It is called by readers, at any time. media.ErrNotFound when there is none.
+	Open(rendition string, s media.Segment) (media.File, error)
+}
+
+// Health says how well the spool keeps up.
+type Health struct {
+	Degraded  bool      // parts are announced before they are in the spool
+	Since     time.Time // when the present or last such time began; zero: never
+	Reason    string    // of the last failure
+	Lag       time.Duration
+	LostParts uint64 // parts that never reached the spool
+}
+
+// The spooler's bounds.
+const (
+	// spoolBound is how long a part waits for the spool before it is announced all the same.
+	spoolBound = 40 * time.Millisecond
+	// headerBound is the same for the header of a new range, which is synced.
+	headerBound = 2 * time.Second
+	// spoolQueue is how many operations, and spoolBytes how many bytes, wait for a spool that does not answer. What does
+	// not fit is lost to the spool, not to the viewers at the live edge.
+	spoolQueue = 4096
+	spoolBytes = 64 << 20
+)

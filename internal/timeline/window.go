@@ -1,0 +1,154 @@
+package timeline
+
+import (
+	"time"
+
+	"headwater.stream/internal/media"
+)
+
+// slide moves the window of all renditions by what the first one says: by number, so that their playlists begin alike.
+func (t *Timeline) slide() {
+	lead := t.rends[0]
+	window := max(t.opt.Window, 3*t.header.SegmentTarget)
+	first, keep := lead.sealed[0].Number, lead.sealed[0].Number
+	var sum time.Duration
+	for i := len(lead.sealed) - 1; i >= 0; i-- {
+		sum += media.Duration(lead.sealed[i].Duration, lead.scale)
+		if sum >= window && len(lead.sealed)-i >= minListed && first == lead.sealed[0].Number {
+			first = lead.sealed[i].Number
+		}
+		// What left the playlist stays for as long again (RFC 8216bis 6.2.2: its duration plus the longest playlist's).
+		if sum >= 2*window+t.header.SegmentTarget {
+			keep = lead.sealed[i].Number
+			break
+		}
+	}
+	for _, r := range t.rends {
+		if len(r.sealed) == 0 {
+			continue
+		}
+		if drop := int(keep) - int(r.sealed[0].Number); drop > 0 && drop < len(r.sealed) {
+			r.sealed, r.parts = r.sealed[drop:], r.parts[drop:]
+			r.pruneInits()
+			t.spooler.submit(op{kind: opDrop, rendition: r.name, below: keep}, 0)
+		}
+		r.listed = max(0, min(int(first)-int(r.sealed[0].Number), len(r.sealed)))
+	}
+}
+
+// pruneInits forgets initialization sections that no kept segment needs; the newest always stays.
+func (r *rendition) pruneInits() {
+	i := 0
+	for i < len(r.inits)-1 && r.inits[i+1].ID <= r.sealed[0].Init {
+		i++
+	}
+	r.inits = r.inits[i:]
+}
+
+// forget drops parts that are listed no more, and bodies that the spool has and the live edge does not need.
+func (t *Timeline) forget(r *rendition) {
+	newest := r.next - 1 // sealed last
+	oldest := newest     // the first whose parts stay listed: three target durations, and two segments at least (8216bis 6.2.2)
+	var sum time.Duration
+	for i := len(r.sealed) - 1; i >= 0; i-- {
+		oldest = r.sealed[i].Number
+		sum += media.Duration(r.sealed[i].Duration, r.scale)
+		if sum >= 3*t.header.SegmentTarget && len(r.sealed)-i >= 2 {
+			break
+		}
+	}
+	live := make([]media.Part, 0, len(r.live)+16)
+	for _, p := range r.live {
+		if p.Number < oldest {
+			continue
+		}
+		if p.Body != nil && p.Number+uint64(t.opt.Memory) <= newest && t.spooled(r, p.Number) {
+			p.Body = nil
+		}
+		live = append(live, p)
+	}
+	r.live = live
+	for len(r.ops) > 0 && r.ops[0].number < oldest {
+		r.ops = r.ops[1:]
+	}
+}
+
+func (t *Timeline) spooled(r *rendition, number uint64) bool {
+	for _, o := range r.ops {
+		if o.number == number {
+			return t.spooler.kept(r.name, number, o.seq)
+		}
+	}
+	return true // from before a restart
+}
+
+// rate measures the bit rates over the kept segments; segments shorter than half a second say nothing about peaks.
+func (r *rendition) rate() {
+	var bits, ticks int64
+	peak := 0
+	for _, s := range r.sealed {
+		if s.Gap || s.Duration <= 0 {
+			continue
+		}
+		bits += 8 * int64(s.Size)
+		ticks += s.Duration
+		if 2*s.Duration >= int64(r.scale) {
+			peak = max(peak, int(8*int64(s.Size)*int64(r.scale)/s.Duration))
+		}
+	}
+	if ticks > 0 {
+		r.average = int(bits * int64(r.scale) / ticks)
+		r.peak = max(peak, r.average)
+	}
+}
+
+// bandwidth returns peak and average bit rate: measured, or for an event without a segment yet what the encoder declared,
+// or the rate of the parts so far.
+func (r *rendition) bandwidth() (peak, average int) {
+	declared := 0
+	if n := len(r.inits); n > 0 {
+		declared = r.inits[n-1].Track.Bitrate
+	}
+	if r.average == 0 {
+		average = declared
+		if r.open != nil && r.open.Duration > 0 && average == 0 {
+			average = int(8 * int64(r.open.Size) * int64(r.scale) / r.open.Duration)
+		}
+		return max(declared*5/4, average), average
+	}
+	return max(r.peak, declared), r.average
+}
+
+// publish makes the current state a View and hands the gate of the one before to the waker.
+func (t *Timeline) publish() {
+	t.rev = max(t.rev+1, uint64(t.opt.Now().UnixMicro()))
+	v := &media.View{
+		Revision: t.rev, Anchor: t.header.Anchor, SegmentTarget: t.header.SegmentTarget, PartTarget: t.header.PartTarget,
+		Renditions: make([]media.Rendition, len(t.rends)),
+	}
+	if !t.header.Parts {
+		v.PartTarget = 0
+	}
+	s := &state{view: v, kept: make([]kept, len(t.rends)), gate: make(chan struct{})}
+	for i, r := range t.rends {
+		m := &v.Renditions[i]
+		*m = media.Rendition{
+			Name: r.name, Kind: r.kind, Timescale: r.scale, Inits: r.inits,
+			Segments: r.sealed[r.listed:len(r.sealed):len(r.sealed)], Open: r.open, Parts: r.live[:len(r.live):len(r.live)], Hint: r.hint,
+		}
+		m.Bandwidth, m.AverageBandwidth = r.bandwidth()
+		if !t.header.Parts {
+			m.Hint = media.PartID{}
+		}
+		s.kept[i] = kept{segments: r.sealed[:len(r.sealed):len(r.sealed)], parts: r.parts[:len(r.parts):len(r.parts)]}
+	}
+	old := t.now.Swap(s)
+	if old == nil {
+		return
+	}
+	select {
+	case t.wake <- old.gate:
+	default:
+		close(old.gate)
+	}
+}

@@ -1,0 +1,253 @@
+package timeline
+
+import (
+	"bytes"
+	"fmt"
+	"reflect"
+	"time"
+
+	"headwater.stream/internal/media"
+)
+
+// rendition is the writer's side of a rendition.
+type rendition struct {
+	name  string
+	kind  media.Kind
+	scale uint32
+	inits []media.Init
+
+	sealed []media.Segment // kept ones; the View lists the end of it
+	parts  [][]media.Part  // of each of sealed, without bodies
+	listed int             // index in sealed of the first one listed
+	next   uint64          // number of the segment that comes next, or is open
+	open   *media.Segment
+	live   []media.Part // of the newest segments, as the View lists them
+	ops    []sealedOp   // when each segment with bodies in live was handed to the spool
+	hint   media.PartID
+
+	peak, average int
+	joined        bool // is in the open range
+}
+
+// sealedOp remembers which spool operation sealed a segment.
+type sealedOp struct{ number, seq uint64 }
+
+// Begin opens a range: see the packager's Sink.
+func (t *Timeline) Begin(names []string, inits []media.Init, at time.Duration) (time.Duration, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed {
+		return 0, ErrClosed
+	}
+	if t.header.Anchor.IsZero() {
+		return 0, fmt.Errorf("timeline: Begin before Freeze")
+	}
+	if err := t.end(); err != nil { // a writer that did not end its range
+		return 0, err
+	}
+	start, first, used := at, max(t.header.Number, 1), false
+	for _, r := range t.rends {
+		if n := len(r.sealed); n > 0 {
+			start = max(start, media.Duration(r.sealed[n-1].End(), r.scale))
+			used = used || r.sealed[n-1].Disc == t.header.Disc // a range that got no segment does not count
+		}
+		first = max(first, r.next)
+	}
+	// An epoch is the Unix time at which the range begins, and above every one before it.
+	t.header.Epoch = max(t.header.Epoch+1, uint32(t.header.Anchor.Add(start).Unix()))
+	t.header.Number = first
+	if used {
+		t.header.Disc++
+	}
+	for _, r := range t.rends {
+		r.joined = false
+	}
+	t.slots = t.slots[:0]
+	for i, name := range names {
+		r := t.rendition(name, inits[i].Track, first)
+		if r.kind != inits[i].Track.Kind || r.scale != inits[i].Track.Timescale {
+			return 0, fmt.Errorf("timeline: rendition %s cannot change its timescale from %d to %d", name, r.scale, inits[i].Track.Timescale)
+		}
+		r.addInit(inits[i], t.header.Epoch)
+		r.joined, r.hint = true, media.PartID{Epoch: t.header.Epoch, Number: first}
+		t.slots = append(t.slots, r)
+	}
+	t.spooler.submit(op{kind: opHeader, header: t.snapshotHeader()}, headerBound)
+	t.publish()
+	return start, nil
+}
+
+// rendition returns the one with that name, making it if it is new: its first segment is number first then.
+func (t *Timeline) rendition(name string, track media.Track, first uint64) *rendition {
+	for _, r := range t.rends {
+		if r.name == name {
+			return r
+		}
+	}
+	r := &rendition{name: name, kind: track.Kind, scale: track.Timescale, next: first}
+	t.rends = append(t.rends, r)
+	return r
+}
+
+// addInit makes in the rendition's present initialization section, under a new name unless nothing changed.
+func (r *rendition) addInit(in media.Init, epoch uint32) {
+	if n := len(r.inits); n > 0 && bytes.Equal(r.inits[n-1].Body, in.Body) && reflect.DeepEqual(r.inits[n-1].Track, in.Track) {
+		return
+	}
+	in.ID = epoch
+	r.inits = append(r.inits[:len(r.inits):len(r.inits)], in) // Views share the old ones
+}
+
+func (t *Timeline) snapshotHeader() Header {
+	h := t.header
+	h.Renditions = nil
+	for _, r := range t.rends {
+		h.Renditions = append(h.Renditions, HeaderRendition{Name: r.name, Kind: r.kind, Timescale: r.scale, Inits: r.inits})
+	}
+	return h
+}
+
+// Part appends a chunk: its bytes go to the spool before the View that announces it.
+func (t *Timeline) Part(i int, p media.Part, last bool) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed {
+		return ErrClosed
+	}
+	r := t.slots[i]
+	seg := media.Segment{Number: r.next, Start: p.Start, Epoch: t.header.Epoch, Init: r.inits[len(r.inits)-1].ID, Disc: t.header.Disc, First: r.next == t.header.Number}
+	index := 0
+	if r.open != nil {
+		seg = *r.open
+		index = r.live[len(r.live)-1].Part + 1
+	}
+	p.PartID = media.PartID{Epoch: seg.Epoch, Number: seg.Number, Part: index}
+	p.Offset, p.Size = seg.Size, uint32(len(p.Body))
+	t.spooler.submit(op{kind: opAppend, rendition: r.name, seg: seg, offset: seg.Size, body: p.Body}, spoolBound)
+	seg.Size += p.Size
+	seg.Duration += p.Duration
+	r.open = &seg // a new value: Views have the old one
+	r.live = append(r.live[:len(r.live):len(r.live)], p)
+	r.hint = media.PartID{Epoch: seg.Epoch, Number: seg.Number, Part: index + 1}
+	if last {
+		r.hint = media.PartID{Epoch: seg.Epoch, Number: seg.Number + 1}
+	}
+	t.publish()
+	return nil
+}
+
+// Cut seals the open segment. Renditions that have nothing for its number get a gap.
+func (t *Timeline) Cut(i int) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed {
+		return ErrClosed
+	}
+	r := t.slots[i]
+	if r.open == nil {
+		t.gap(r)
+	} else {
+		t.seal(r)
+	}
+	for _, o := range t.rends {
+		for !o.joined && o.next < r.next {
+			t.gap(o)
+		}
+	}
+	if r.hint.Number != r.next || r.hint.Part != 0 {
+		r.hint = media.PartID{Epoch: t.header.Epoch, Number: r.next}
+	}
+	t.publish()
+	return nil
+}
+
+// End ends the range: what is open is sealed, and every rendition gets to the same number.
+func (t *Timeline) End() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed {
+		return ErrClosed
+	}
+	return t.end()
+}
+
+func (t *Timeline) end() error {
+	if len(t.slots) == 0 {
+		return nil
+	}
+	t.settle()
+	for _, r := range t.rends {
+		r.joined, r.hint = false, media.PartID{}
+	}
+	t.slots = t.slots[:0]
+	t.publish()
+	return nil
+}
+
+// settle seals what is open and brings every rendition to the same number.
+func (t *Timeline) settle() {
+	top := uint64(0)
+	for _, r := range t.rends {
+		if r.open != nil {
+			t.seal(r)
+		}
+		top = max(top, r.next)
+	}
+	for _, r := range t.rends {
+		for r.next < top {
+			t.gap(r)
+		}
+	}
+}
+
+// seal moves the open segment among the sealed ones.
+func (t *Timeline) seal(r *rendition) {
+	seg := *r.open
+	r.open = nil
+	parts := make([]media.Part, 0, 16)
+	for _, p := range r.live {
+		if p.Number == seg.Number {
+			p.Body = nil
+			parts = append(parts, p)
+		}
+	}
+	t.spooler.submit(op{kind: opSeal, rendition: r.name, seg: seg}, spoolBound)
+	r.ops = append(r.ops, sealedOp{seg.Number, t.spooler.queued()})
+	t.add(r, seg, parts)
+}
+
+// gap adds a segment without media for the next number, as long as the one another rendition has there.
+func (t *Timeline) gap(r *rendition) {
+	seg := media.Segment{Number: r.next, Epoch: t.header.Epoch, Disc: t.header.Disc, First: r.next == t.header.Number, Gap: true}
+	if n := len(r.inits); n > 0 {
+		seg.Init = r.inits[n-1].ID
+	}
+	for _, o := range t.rends {
+		if o == r || len(o.sealed) == 0 || o.sealed[0].Number > r.next || o.sealed[len(o.sealed)-1].Number < r.next {
+			continue
+		}
+		like := o.sealed[r.next-o.sealed[0].Number]
+		seg.Start = rescale(like.Start, o.scale, r.scale)
+		seg.Duration = rescale(like.End(), o.scale, r.scale) - seg.Start
+		seg.Epoch, seg.Disc, seg.First = like.Epoch, like.Disc, like.First
+		break
+	}
+	t.spooler.submit(op{kind: opSeal, rendition: r.name, seg: seg}, spoolBound)
+	t.add(r, seg, nil)
+}
+
+func (t *Timeline) add(r *rendition, seg media.Segment, parts []media.Part) {
+	r.sealed = append(r.sealed, seg)
+	r.parts = append(r.parts, parts)
+	r.next = seg.Number + 1
+	if r == t.rends[0] {
+		t.slide()
+	}
+	r.rate()
+	t.forget(r)
+}
+
+func rescale(ticks int64, from, to uint32) int64 {
+	f := int64(from)
+	return ticks/f*int64(to) + (ticks%f*int64(to)+f/2)/f
+}
