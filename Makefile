@@ -1,0 +1,49 @@
+# make build   builds ./headwater
+# make run     starts a demo: a live event fed from a clip, with a page to watch it on; Ctrl-C ends it
+# make test    installs what the tests need and is missing, then runs everything
+# make check   the static checks alone
+# make short   the tests that need nothing but Go
+# make demo-clip, make players   make testdata/demo.flv and internal/watch/vendor anew
+
+GO ?= go
+SOURCES := $(shell find . -name '*.go' -not -path './node_modules/*') go.mod go.sum $(wildcard internal/watch/page/* internal/watch/vendor/*)
+
+.PHONY: all build run test setup check short bench demo-clip players clean
+
+all: build
+
+build: headwater
+
+headwater: $(SOURCES)
+	$(GO) build -trimpath -o $@ ./cmd/headwater
+
+run: build
+	./scripts/demo.sh
+
+test: setup check
+	$(GO) test -race -timeout 14m ./...
+
+setup:
+	./scripts/setup.sh
+
+# The import rules first: they explain most of what else would fail.
+check:
+	$(GO) test ./internal/archtest
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+	@out=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$out" ] || { echo "not formatted by gofmt:"; echo "$$out"; exit 1; }
+
+short:
+	$(GO) test -short ./...
+
+bench:
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+demo-clip:
+	./scripts/make-demo-clip.sh
+
+players:
+	./scripts/vendor-players.sh
+
+clean:
+	rm -f headwater

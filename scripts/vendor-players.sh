@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# Fetches the players of the watch page from npm, at the versions named here, into internal/watch/vendor, together with
+# their licences, and writes that folder's README. Only a developer who changes a version runs it; the results are
+# committed, so building needs neither Node nor the network.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+hls=1.7.4
+dash=5.2.1
+out=internal/watch/vendor
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+mkdir -p "$work/hls" "$work/dash" "$out"
+(cd "$work" && npm pack --silent "hls.js@$hls" "dashjs@$dash")
+tar -xzf "$work/hls.js-$hls.tgz" -C "$work/hls" --strip-components=1
+tar -xzf "$work/dashjs-$dash.tgz" -C "$work/dash" --strip-components=1
+
+# The source map references are cut off: the maps are not served, and a browser's tools would ask for them.
+sed '/^\/\/# sourceMappingURL=/d' "$work/hls/dist/hls.min.js" >"$out/hls.min.js"
+sed '/^\/\/# sourceMappingURL=/d' "$work/dash/dist/modern/umd/dash.mediaplayer.min.js" >"$out/dash.mediaplayer.min.js"
+cp "$work/hls/LICENSE" "$out/LICENSE.hls.js.txt"
+cp "$work/dash/LICENSE.md" "$out/LICENSE.dashjs.md"
+
+cat >"$out/README.md" <<TEXT
+# Players of the watch page
+
+Unchanged builds from npm, but for the source map reference, which is cut off. \`scripts/vendor-players.sh\` fetches them and writes this file.
+
+| file | package | version | build | licence | SHA-256 |
+|---|---|---|---|---|---|
+| hls.min.js | hls.js | $hls | full (the light build cannot play separate audio) | Apache-2.0, LICENSE.hls.js.txt | $(sha256sum <"$out/hls.min.js" | cut -d' ' -f1) |
+| dash.mediaplayer.min.js | dashjs | $dash | modern, media player only | BSD-3-Clause, LICENSE.dashjs.md | $(sha256sum <"$out/dash.mediaplayer.min.js" | cut -d' ' -f1) |
+TEXT
+ls -l "$out"
