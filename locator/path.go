@@ -1,0 +1,92 @@
+package locator
+
+import (
+	"errors"
+	"net/url"
+	"strings"
+
+	"headwater.stream/internal/media"
+)
+
+// Kind says what a Path names.
+type Kind uint8
+
+// The kinds of Path.
+const (
+	Multivariant  Kind = iota + 1 // HLS multivariant playlist
+	MediaPlaylist                 // HLS media playlist of Rendition
+	MPD                           // DASH manifest
+	Object                        // Ref: an initialization section, segment or part
+)
+
+// PreviewName is the manifest name under which an event's preview is served.
+const PreviewName = "preview"
+
+// Values of the format parameter.
+const (
+	FormatHLS  = "m3u8-cmaf"
+	FormatDASH = "mpd-time-cmaf"
+)
+
+// MaxFilters is how many filters a URL may name (ams-v3 §6.1).
+const MaxFilters = 3
+
+// Errors that Parse wraps; the origin maps them to statuses.
+var (
+	ErrSyntax     = errors.New("not a path of the public grammar")
+	ErrFormat     = errors.New("streaming format not supported")
+	ErrEncryption = errors.New("encryption not supported")
+	ErrFilters    = errors.New("too many filters")
+)
+
+// Path is a parsed public path.
+type Path struct {
+	ID        string // GUID of the streaming locator or preview, lower case with hyphens
+	Name      string // manifest name, without ".ism"
+	Kind      Kind
+	Rendition string    // of a MediaPlaylist
+	Ref       media.Ref // of an Object
+	Filters   []string  // named in the manifest's parameters, in order; nil when none
+}
+
+// HLSPath returns the path of the HLS multivariant playlist that listPaths shows.
+func HLSPath(id, name string) string { return Path{ID: id, Name: name, Kind: Multivariant}.String() }
+
+// DASHPath returns the path of the DASH manifest that listPaths shows.
+func DASHPath(id, name string) string { return Path{ID: id, Name: name, Kind: MPD}.String() }
+
+// String prints the canonical, escaped path; Parse of it gives p again.
+func (p Path) String() string {
+	var b strings.Builder
+	b.WriteString("/")
+	b.WriteString(p.ID)
+	b.WriteString("/")
+	b.WriteString(url.PathEscape(p.Name))
+	b.WriteString(".ism/")
+	switch p.Kind {
+	case Multivariant:
+		p.writeManifest(&b, FormatHLS)
+	case MPD:
+		p.writeManifest(&b, FormatDASH)
+	case MediaPlaylist:
+		b.WriteString(p.Rendition)
+		b.WriteString("/" + media.MediaPlaylistName)
+	case Object:
+		b.WriteString(p.Ref.Name())
+	}
+	return b.String()
+}
+
+func (p Path) writeManifest(b *strings.Builder, format string) {
+	b.WriteString("manifest(format=")
+	b.WriteString(format)
+	for i, f := range p.Filters {
+		if i == 0 {
+			b.WriteString(",filter=")
+		} else {
+			b.WriteString(";")
+		}
+		b.WriteString(url.PathEscape(f))
+	}
+	b.WriteString(")")
+}

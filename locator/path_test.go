@@ -1,0 +1,127 @@
+package locator_test
+
+import (
+	"errors"
+	"reflect"
+	"strings"
+	"testing"
+
+	"headwater.stream/internal/media"
+	"headwater.stream/locator"
+)
+
+const id = "0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9"
+
+func TestParse(t *testing.T) {
+	hls := locator.Path{ID: id, Name: "show", Kind: locator.Multivariant}
+	dash := locator.Path{ID: id, Name: "show", Kind: locator.MPD}
+	base := "/" + id + "/show.ism/"
+	for in, want := range map[string]locator.Path{
+		base + "manifest(format=m3u8-cmaf)":                 hls,
+		base + "manifest(format=m3u8-cmaf).m3u8":            hls,
+		base + "manifest%28format=m3u8-cmaf%29":             hls,
+		base + "manifest%28format%3Dm3u8-cmaf%29%2Em3u8":    hls,
+		base + "Manifest(FORMAT=M3U8-CMAF)":                 hls,
+		base + "master.m3u8":                                hls,
+		"/" + strings.ToUpper(id) + "/show.ism/master.m3u8": hls,
+		base + "manifest(format=mpd-time-cmaf)":             dash,
+		base + "manifest(format=mpd-time-cmaf).mpd":         dash,
+		base + "manifest.mpd":                               dash,
+		base + "manifest(format=mpd-time-cmaf,filter=a;b)":  {ID: id, Name: "show", Kind: locator.MPD, Filters: []string{"a", "b"}},
+		base + "manifest(filter=x,format=m3u8-cmaf)":        {ID: id, Name: "show", Kind: locator.Multivariant, Filters: []string{"x"}},
+		base + "v1/media.m3u8":                              {ID: id, Name: "show", Kind: locator.MediaPlaylist, Rendition: "v1"},
+		base + "a1/init-7.mp4":                              {ID: id, Name: "show", Kind: locator.Object, Ref: media.Ref{Rendition: "a1", Kind: media.ObjectInit, Epoch: 7}},
+		base + "v1/seg-7-12.m4s":                            {ID: id, Name: "show", Kind: locator.Object, Ref: media.Ref{Rendition: "v1", Kind: media.ObjectSegment, Epoch: 7, Number: 12}},
+		base + "v1/part-7-12-3.m4s":                         {ID: id, Name: "show", Kind: locator.Object, Ref: media.Ref{Rendition: "v1", Kind: media.ObjectPart, Epoch: 7, Number: 12, Part: 3}},
+		"/" + id + "/preview.ism/master.m3u8":               {ID: id, Name: locator.PreviewName, Kind: locator.Multivariant},
+		"/" + id + "/Caf%C3%A9%20one.ism/manifest.mpd":      {ID: id, Name: "Café one", Kind: locator.MPD},
+	} {
+		got, err := locator.Parse(in)
+		if err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("Parse(%q) = %+v, %v, want %+v", in, got, err, want)
+			continue
+		}
+		again, err := locator.Parse(got.String())
+		if err != nil || !reflect.DeepEqual(again, got) {
+			t.Errorf("Parse(%q) = %+v, %v, want %+v", got.String(), again, err, got)
+		}
+	}
+}
+
+func TestParseRefuses(t *testing.T) {
+	base := "/" + id + "/show.ism/"
+	for in, want := range map[string]error{
+		"":                        locator.ErrSyntax,
+		"/":                       locator.ErrSyntax,
+		"/" + id:                  locator.ErrSyntax,
+		"/" + id + "/":            locator.ErrSyntax,
+		"/" + id + "/show.ism":    locator.ErrSyntax,
+		base:                      locator.ErrSyntax,
+		"/x/show.ism/master.m3u8": locator.ErrSyntax,
+		"/" + strings.ReplaceAll(id, "-", "") + "/show.ism/master.m3u8": locator.ErrSyntax,
+		"/" + id + "/show/master.m3u8":                                  locator.ErrSyntax,
+		"/" + id + "/.ism/master.m3u8":                                  locator.ErrSyntax,
+		"/" + id + "/..ism/master.m3u8":                                 locator.ErrSyntax,
+		"/" + id + "/%2e%2e.ism/master.m3u8":                            locator.ErrSyntax,
+		"/" + id + "/a%2fb.ism/master.m3u8":                             locator.ErrSyntax,
+		"/" + id + "/a%5cb.ism/master.m3u8":                             locator.ErrSyntax,
+		"/" + id + "/a%00.ism/master.m3u8":                              locator.ErrSyntax,
+		"/" + id + "/a%ff.ism/master.m3u8":                              locator.ErrSyntax,
+		"/" + id + "/a%zz.ism/master.m3u8":                              locator.ErrSyntax,
+		"/" + id + "/a%252e.ism/master.m3u8":                            locator.ErrSyntax,
+		base + "../show.ism/master.m3u8":                                locator.ErrSyntax,
+		base + "%2e%2e/master.m3u8":                                     locator.ErrSyntax,
+		base + "v1/%2e%2e/seg-1-2.m4s":                                  locator.ErrSyntax,
+		base + "v1/seg-1-2.m4s%00":                                      locator.ErrSyntax,
+		base + "v1/seg-01-2.m4s":                                        locator.ErrSyntax,
+		base + "v1//media.m3u8":                                         locator.ErrSyntax,
+		base + "v1/media%2em3u8":                                        locator.ErrSyntax,
+		base + "master.m3u8/":                                           locator.ErrSyntax,
+		base + "MASTER.m3u8":                                            locator.ErrSyntax,
+		base + "manifest(format=m3u8-cmaf).mpd":                         locator.ErrSyntax,
+		base + "manifest(format=m3u8-cmaf":                              locator.ErrSyntax,
+		base + "manifest(format=m3u8-cmaf)x":                            locator.ErrSyntax,
+		base + "manifest()":                                             locator.ErrSyntax,
+		base + "manifest(format=m3u8-cmaf,)":                            locator.ErrSyntax,
+		base + "manifest(format=m3u8-cmaf,format=m3u8-cmaf)":            locator.ErrSyntax,
+		base + "manifest(format=m3u8-cmaf,magic=1)":                     locator.ErrSyntax,
+		base + "manifest(format=m3u8-cmaf,filter=a;;b)":                 locator.ErrSyntax,
+		base + "manifest(format=m3u8-cmaf,filter=a;b;c;d)":              locator.ErrFilters,
+		base + "manifest(format=m3u8-cmaf,encryption=cenc)":             locator.ErrEncryption,
+		base + "manifest(filter=a)":                                     locator.ErrFormat,
+		base + "manifest":                                               locator.ErrFormat,
+		base + "Manifest":                                               locator.ErrFormat,
+		base + "manifest(format=m3u8-aapl)":                             locator.ErrFormat,
+		base + "manifest(format=mpd-time-csf)":                          locator.ErrFormat,
+		base + strings.Repeat("a", 4096):                                locator.ErrSyntax,
+	} {
+		if got, err := locator.Parse(in); !errors.Is(err, want) {
+			t.Errorf("Parse(%q) = %+v, %v, want %v", in, got, err, want)
+		}
+	}
+}
+
+func TestPrintedPaths(t *testing.T) {
+	if got, want := locator.HLSPath(id, "my show"), "/"+id+"/my%20show.ism/manifest(format=m3u8-cmaf)"; got != want {
+		t.Errorf("HLSPath: %q, want %q", got, want)
+	}
+	if got, want := locator.DASHPath(id, "show"), "/"+id+"/show.ism/manifest(format=mpd-time-cmaf)"; got != want {
+		t.Errorf("DASHPath: %q, want %q", got, want)
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	for _, s := range []string{"master.m3u8", "manifest(format=m3u8-cmaf,filter=a;b)", "v1/seg-1-2.m4s", "v1/part-1-2-3.m4s", "v1/media.m3u8", "%2e%2e/x"} {
+		f.Add("/" + id + "/a%20b.ism/" + s)
+	}
+	f.Fuzz(func(t *testing.T, in string) {
+		p, err := locator.Parse(in)
+		if err != nil {
+			return
+		}
+		again, err := locator.Parse(p.String())
+		if err != nil || !reflect.DeepEqual(again, p) {
+			t.Fatalf("Parse(%q) = %+v, printed %q, parsed %+v, %v", in, p, p.String(), again, err)
+		}
+	})
+}
