@@ -214,7 +214,7 @@ func declared(f *ast.FuncDecl) map[string]bool {
 func written(body *ast.BlockStmt) map[string]ast.Node {
 	names := map[string]ast.Node{}
 	note := func(e ast.Expr) {
-		if name := root(e); name != "" {
+		if name := root(e); name != "" && name != "_" {
 			names[name] = e
 		}
 	}
