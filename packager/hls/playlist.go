@@ -1,0 +1,231 @@
+package hls
+
+import (
+	"strconv"
+	"time"
+
+	"headwater.stream/internal/media"
+)
+
+// Protocol versions (8216bis 8): EXT-X-MAP outside I-frame playlists needs 6, EXT-X-SKIP 9. A client must refuse a version
+// it does not know, so neither is higher than needed. 10 would be for RECENTLY-REMOVED-DATERANGES; no View has date ranges.
+const (
+	versionFull  = 6
+	versionDelta = 9
+)
+
+// skipTargets is CAN-SKIP-UNTIL in target durations, the least that 8216bis 4.4.3.8 allows.
+const skipTargets = 6
+
+// Playlist renders the media playlist of one rendition, View after View. It keeps the text of what does not change, so a
+// new View costs the same however long the window is. One goroutine at a time may use it.
+type Playlist struct {
+	rendition string
+	lines     lines
+	anchor    time.Time
+}
+
+// NewPlaylist returns the Playlist of the rendition with that name.
+func NewPlaylist(rendition string) *Playlist { return &Playlist{rendition: rendition} }
+
+// Render returns the playlist of a View as consecutive pieces that nobody ever writes again; long pieces recur, as the same
+// memory, in the renders that follow. delta is the delta update (8216bis 6.2.5.1), nil when nothing can be skipped. full is
+// nil as long as the View has nothing to list. Views must come in the order of their revisions.
+func (p *Playlist) Render(v *media.View) (full, delta [][]byte) {
+	r := v.Find(p.rendition)
+	if r == nil {
+		return nil, nil
+	}
+	if _, _, ok := Edge(v, r); !ok {
+		return nil, nil
+	}
+	p.update(v, r)
+	tail := p.tail(v, r)
+	first := p.firstNumber(r)
+	full = append(full, p.header(v, r, first, 0))
+	full = p.lines.pieces(full, first)
+	full = append(full, tail)
+	if skip := skippable(v, r); skip > 0 {
+		text := p.header(v, r, first, skip)
+		for _, piece := range p.lines.pieces(nil, first+uint64(skip)) {
+			text = append(text, piece...)
+		}
+		delta = [][]byte{append(text, tail...)}
+	}
+	return full, delta
+}
+
+// update brings the kept lines to the View.
+func (p *Playlist) update(v *media.View, r *media.Rendition) {
+	if !v.Anchor.Equal(p.anchor) {
+		p.lines, p.anchor = lines{}, v.Anchor
+	}
+	first := p.firstNumber(r)
+	p.lines.slide(first)
+	for i := int(p.lines.next - first); i < len(r.Segments); i++ { // numbers are consecutive
+		seg := r.Segments[i]
+		if len(listedParts(v, r, seg.Number)) > 0 {
+			break
+		}
+		p.lines.add(v, r, before(r, i), seg)
+	}
+}
+
+func (p *Playlist) firstNumber(r *media.Rendition) uint64 {
+	if len(r.Segments) > 0 {
+		return r.Segments[0].Number
+	}
+	return r.Open.Number
+}
+
+// before returns the listed segment before r.Segments[i], nil if there is none.
+func before(r *media.Rendition, i int) *media.Segment {
+	if i == 0 || i > len(r.Segments) {
+		return nil
+	}
+	return &r.Segments[i-1]
+}
+
+// header appends everything up to the first listed segment; skip > 0 makes it that of a delta update.
+func (p *Playlist) header(v *media.View, r *media.Rendition, first uint64, skip int) []byte {
+	version := versionFull
+	if skip > 0 {
+		version = versionDelta
+	}
+	b := make([]byte, 0, 1024)
+	b = append(b, "#EXTM3U\n#EXT-X-VERSION:"...)
+	b = strconv.AppendInt(b, int64(version), 10)
+	b = append(b, "\n#EXT-X-TARGETDURATION:"...)
+	b = strconv.AppendInt(b, targetDuration(v), 10)
+	b = append(b, "\n#EXT-X-INDEPENDENT-SEGMENTS\n"...)
+	if v.Ended {
+		b = append(b, "#EXT-X-PLAYLIST-TYPE:VOD\n"...)
+	} else {
+		b = appendControl(b, v)
+	}
+	b = append(b, "#EXT-X-MEDIA-SEQUENCE:"...)
+	b = strconv.AppendUint(b, first, 10)
+	b = append(b, "\n#EXT-X-DISCONTINUITY-SEQUENCE:"...)
+	b = strconv.AppendUint(b, discontinuitySequence(r), 10)
+	b = append(b, '\n')
+	if skip > 0 {
+		b = append(b, "#EXT-X-SKIP:SKIPPED-SEGMENTS="...)
+		b = strconv.AppendInt(b, int64(skip), 10)
+		b = append(b, '\n')
+	}
+	return p.headerMap(b, r, first, skip)
+}
+
+// headerMap appends the EXT-X-MAP that applies to the first segment written, unless its own text has it.
+func (p *Playlist) headerMap(b []byte, r *media.Rendition, first uint64, skip int) []byte {
+	seg := r.Open
+	if skip < len(r.Segments) {
+		seg = &r.Segments[skip]
+	}
+	mapped := needsMap(before(r, skip), *seg)
+	if number := first + uint64(skip); number < p.lines.next {
+		mapped = p.lines.mapped(number)
+	}
+	if mapped || seg.Init == 0 {
+		return b
+	}
+	return appendMap(b, seg.Init)
+}
+
+// discontinuitySequence returns the value of EXT-X-DISCONTINUITY-SEQUENCE. A segment's number is this value plus the tags
+// up to and including its own (8216bis 6.2.1), so it is one less while the first listed segment carries a tag, and rises
+// when that segment leaves.
+func discontinuitySequence(r *media.Rendition) uint64 {
+	seg := r.Open
+	if len(r.Segments) > 0 {
+		seg = &r.Segments[0]
+	}
+	if seg.First && seg.Disc > 0 {
+		return uint64(seg.Disc) - 1
+	}
+	return uint64(seg.Disc)
+}
+
+func targetDuration(v *media.View) int64 {
+	return max(1, int64((v.SegmentTarget+time.Second-1)/time.Second))
+}
+
+// appendControl appends EXT-X-SERVER-CONTROL and EXT-X-PART-INF. Their values come from what is frozen for the life of the
+// event, so they never change and are the same in all renditions (8216bis 4.4.3.8).
+func appendControl(b []byte, v *media.View) []byte {
+	td := targetDuration(v)
+	b = append(b, "#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,CAN-SKIP-UNTIL="...)
+	b = strconv.AppendInt(b, skipTargets*td, 10)
+	b = append(b, ".0,CAN-SKIP-DATERANGES=YES,HOLD-BACK="...)
+	b = strconv.AppendInt(b, 3*td, 10)
+	b = append(b, ".0"...)
+	if v.PartTarget == 0 {
+		return append(b, '\n')
+	}
+	target := unitsUp(v.PartTarget)
+	b = append(b, ",PART-HOLD-BACK="...)
+	b = appendUnits(b, 3*target)
+	b = append(b, "\n#EXT-X-PART-INF:PART-TARGET="...)
+	b = appendUnits(b, target)
+	return append(b, '\n')
+}
+
+// tail renders what follows the kept lines: segments with their parts, the open segment, the hint and the reports.
+func (p *Playlist) tail(v *media.View, r *media.Rendition) []byte {
+	b := make([]byte, 0, 8192)
+	for i := int(p.lines.next - p.firstNumber(r)); i < len(r.Segments); i++ {
+		seg := r.Segments[i]
+		b = appendSegment(b, v, r, seg, needsMap(before(r, i), seg), listedParts(v, r, seg.Number))
+	}
+	if v.Ended {
+		return append(b, "#EXT-X-ENDLIST\n"...)
+	}
+	if parts := openParts(v, r); len(parts) > 0 {
+		b = appendOpening(b, v, r, *r.Open, needsMap(before(r, len(r.Segments)), *r.Open))
+		b = appendParts(b, r, parts)
+	}
+	if v.PartTarget > 0 && r.Hint != (media.PartID{}) {
+		b = append(b, "#EXT-X-PRELOAD-HINT:TYPE=PART,"...)
+		b = appendURI(b, partRef(r.Hint))
+		b = append(b, '\n')
+	}
+	return appendReports(b, v, r)
+}
+
+// appendReports appends one EXT-X-RENDITION-REPORT per other media playlist (8216bis 4.4.5.4).
+func appendReports(b []byte, v *media.View, r *media.Rendition) []byte {
+	for i := range v.Renditions {
+		other := &v.Renditions[i]
+		msn, part, ok := Edge(v, other)
+		if other == r || !ok {
+			continue
+		}
+		b = append(b, `#EXT-X-RENDITION-REPORT:URI="../`...)
+		b = append(b, other.Name...)
+		b = append(b, "/"+media.MediaPlaylistName+`",LAST-MSN=`...)
+		b = strconv.AppendUint(b, msn, 10)
+		if part >= 0 {
+			b = append(b, ",LAST-PART="...)
+			b = strconv.AppendInt(b, int64(part), 10)
+		}
+		b = append(b, '\n')
+	}
+	return b
+}
+
+// skippable returns how many of the oldest listed segments lie wholly before the skip boundary, counted from the end of
+// the last complete segment (8216bis 4.4.3.8).
+func skippable(v *media.View, r *media.Rendition) int {
+	if v.Ended {
+		return 0
+	}
+	boundary := skipTargets * targetDuration(v) * unitsPerSecond
+	var after int64
+	for i := len(r.Segments) - 1; i >= 0; i-- {
+		if after > boundary {
+			return i + 1
+		}
+		after += units(r.Segments[i].End(), r.Timescale) - units(r.Segments[i].Start, r.Timescale)
+	}
+	return 0
+}
