@@ -146,9 +146,20 @@ func (t *Timeline) publish() {
 	if old == nil {
 		return
 	}
+	if t.closed {
+		close(old.gate)
+		return
+	}
 	select {
 	case t.wake <- old.gate:
 	default:
 		close(old.gate)
 	}
+}
+
+// Touch publishes the present View again under a new revision, so that everybody who waits looks again.
+func (t *Timeline) Touch() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.publish()
 }

@@ -96,7 +96,7 @@ func (c *videoClock) stretch(by int64) {
 func (c *videoClock) remeasure(x int64, jump bool) {
 	if !jump {
 		if c.estN > estimateMin { // drifted away little by little: the declared rate is slightly off
-			c.setPeriod(x-c.estX, c.estN-1)
+			c.setPeriod(x-c.estX, c.estN-1, 0.0005)
 			c.estX, c.estN = x, 0
 		}
 		c.jumps = 0
@@ -114,17 +114,17 @@ func (c *videoClock) remeasure(x int64, jump bool) {
 		hi = max(hi, d)
 	}
 	if lo > 0 && hi-lo <= 2*minJitter*media.VideoTimescale/1000 { // regular, at another rate than declared
-		c.setPeriod(sum, recentSize)
+		c.setPeriod(sum, recentSize, 0.01)
 		c.jumps = 0
 	}
 }
 
-// setPeriod sets the period to ticks per frames, or to the usual rate within 0.05 % of that.
-func (c *videoClock) setPeriod(ticks, frames int64) {
+// setPeriod sets the period to ticks per frames, or to the usual rate within tol (relative) of that.
+func (c *videoClock) setPeriod(ticks, frames int64, tol float64) {
 	if ticks <= 0 || frames <= 0 {
 		return
 	}
-	r := nearestRate(ticks, frames, 0.0005)
+	r := nearestRate(ticks, frames, tol)
 	c.num, c.den = media.VideoTimescale*int64(r.Den), int64(r.Num)
 	if r.Num == 0 {
 		c.num, c.den = ticks, frames

@@ -1,0 +1,336 @@
+package fsstore
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"sync"
+
+	"headwater.stream/archive"
+	"headwater.stream/internal/media"
+	"headwater.stream/internal/timeline"
+)
+
+// indexName is the index of a rendition, in its directory.
+const indexName = "index.hwx"
+
+// Dir is an archive.Dir: one directory of a Store.
+type Dir struct {
+	root *os.Root
+	sync *syncer
+
+	mu     sync.Mutex // of header and info; the rest belongs to the one writer
+	header timeline.Header
+	info   archive.Info
+	inits  map[string]bool // initialization sections that are files already
+
+	rends map[string]*rendition
+}
+
+// rendition is the writer's side of a rendition's files.
+type rendition struct {
+	index   *os.File
+	records int // segments the index has records of, gone ones included
+	kept    []media.Segment
+	sums    []uint32 // of kept
+	open    map[uint64]*growing
+}
+
+// growing is a segment file that is being written.
+type growing struct {
+	file *os.File
+	size uint32
+	sum  uint32
+}
+
+var _ archive.Dir = (*Dir)(nil)
+
+func newDir(root *os.Root, opt Options) *Dir {
+	return &Dir{root: root, sync: newSyncer(root, opt), inits: map[string]bool{}, rends: map[string]*rendition{}}
+}
+
+func segmentName(rendition string, s media.Segment) string {
+	return media.Ref{Rendition: rendition, Kind: media.ObjectSegment, Epoch: s.Epoch, Number: s.Number}.Name()
+}
+
+func initName(rendition string, id uint32) string {
+	return media.Ref{Rendition: rendition, Kind: media.ObjectInit, Epoch: id}.Name()
+}
+
+// SaveHeader implements timeline.Spool.
+func (d *Dir) SaveHeader(h timeline.Header) error {
+	for _, r := range h.Renditions {
+		if _, err := d.rendition(r.Name, r.Timescale); err != nil {
+			return err
+		}
+		for _, in := range r.Inits {
+			name := initName(r.Name, in.ID)
+			if d.inits[name] {
+				continue
+			}
+			if err := d.writeFile(name, in.Body); err != nil {
+				return err
+			}
+			d.inits[name] = true
+		}
+	}
+	d.mu.Lock()
+	d.header = h
+	d.mu.Unlock()
+	return d.saveHeader()
+}
+
+func (d *Dir) saveHeader() error {
+	d.mu.Lock()
+	body, err := archive.EncodeHeader(d.header, d.info)
+	d.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	return d.writeFile(archive.HeaderName, body)
+}
+
+// SaveInfo implements archive.Dir.
+func (d *Dir) SaveInfo(i archive.Info) error {
+	d.mu.Lock()
+	d.info = i
+	d.mu.Unlock()
+	return d.saveHeader()
+}
+
+// Info implements archive.Dir.
+func (d *Dir) Info() archive.Info {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.info
+}
+
+// rendition returns the rendition's files, making its directory and index if they are not there.
+func (d *Dir) rendition(name string, timescale uint32) (*rendition, error) {
+	if r := d.rends[name]; r != nil {
+		return r, nil
+	}
+	if err := d.root.Mkdir(name, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, fmt.Errorf("fsstore: %w", err)
+	}
+	f, err := d.root.OpenFile(path.Join(name, indexName), os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o644)
+	if err != nil {
+		return nil, fmt.Errorf("fsstore: %w", err)
+	}
+	r := &rendition{index: f, open: map[uint64]*growing{}}
+	body, err := io.ReadAll(f)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("fsstore: reading index of %s: %w", name, err), f.Close())
+	}
+	x, err := archive.ParseIndex(body)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("fsstore: index of %s: %w", name, err), f.Close())
+	}
+	if x.Size < int64(len(body)) { // a torn tail: cut it, or what is appended would never be read
+		if err := f.Truncate(x.Size); err != nil {
+			return nil, errors.Join(fmt.Errorf("fsstore: cutting index of %s: %w", name, err), f.Close())
+		}
+	}
+	if x.Size == 0 {
+		if _, err := f.Write(archive.IndexHeader(timescale)); err != nil {
+			return nil, errors.Join(fmt.Errorf("fsstore: %w", err), f.Close())
+		}
+		d.sync.file(f, name)
+	}
+	r.records, r.kept, r.sums = x.Records, x.Segments, x.Sums
+	d.rends[name] = r
+	return r, nil
+}
+
+// Append implements timeline.Spool.
+func (d *Dir) Append(name string, s media.Segment, offset uint32, body []byte) error {
+	r := d.rends[name]
+	if r == nil {
+		return fmt.Errorf("fsstore: rendition %s is not in the header", name)
+	}
+	g := r.open[s.Number]
+	if g == nil {
+		if offset != 0 {
+			return fmt.Errorf("fsstore: %s: the first %d bytes are not here", segmentName(name, s), offset)
+		}
+		f, err := d.root.OpenFile(segmentName(name, s), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+		if err != nil {
+			return fmt.Errorf("fsstore: %w", err)
+		}
+		g = &growing{file: f}
+		r.open[s.Number] = g
+		d.sync.dir(name)
+	}
+	if g.size != offset {
+		return fmt.Errorf("fsstore: %s: %d bytes are here, %d expected", segmentName(name, s), g.size, offset)
+	}
+	if _, err := g.file.Write(body); err != nil {
+		// A part that is half there would be taken for whole by nobody, but it must not be appended to.
+		return errors.Join(fmt.Errorf("fsstore: %w", err), g.file.Truncate(int64(offset)))
+	}
+	g.size += uint32(len(body))
+	g.sum = archive.Checksum(g.sum, body)
+	return d.sync.file(g.file, name)
+}
+
+// Seal implements timeline.Spool.
+func (d *Dir) Seal(name string, s media.Segment) error {
+	r := d.rends[name]
+	if r == nil {
+		return fmt.Errorf("fsstore: rendition %s is not in the header", name)
+	}
+	var sum uint32
+	if g := r.open[s.Number]; g != nil {
+		sum = g.sum
+		d.sync.done(g.file)
+		delete(r.open, s.Number)
+	} else if !s.Gap {
+		var err error
+		if sum, err = d.checksum(name, s); err != nil {
+			return err
+		}
+	}
+	return d.record(name, r, s, sum)
+}
+
+// record appends a segment's record to the index.
+func (d *Dir) record(name string, r *rendition, s media.Segment, sum uint32) error {
+	if n := len(r.kept); n > 0 && s.Number != r.kept[n-1].Number+1 {
+		return fmt.Errorf("fsstore: %s: segment %d after %d", name, s.Number, r.kept[n-1].Number)
+	}
+	d.mu.Lock()
+	wall := d.header.Anchor.Add(media.Duration(s.Start, d.timescale(name)))
+	d.mu.Unlock()
+	if err := r.append(archive.SegmentRecord(s, wall, sum)); err != nil {
+		return fmt.Errorf("fsstore: index of %s: %w", name, err)
+	}
+	r.kept, r.sums = append(r.kept, s), append(r.sums, sum)
+	return d.sync.file(r.index, name)
+}
+
+// append adds a record to the index; one that got there in part only is cut off again, or nothing after it could be read.
+func (r *rendition) append(record []byte) error {
+	if _, err := r.index.Write(record); err != nil {
+		return errors.Join(err, r.index.Truncate(int64(r.records+1)*archive.RecordSize))
+	}
+	r.records++
+	return nil
+}
+
+// timescale returns a rendition's; d.mu is held.
+func (d *Dir) timescale(name string) uint32 {
+	for _, r := range d.header.Renditions {
+		if r.Name == name {
+			return r.Timescale
+		}
+	}
+	return 1
+}
+
+// checksum reads a segment's file.
+func (d *Dir) checksum(name string, s media.Segment) (sum uint32, err error) {
+	f, err := d.root.Open(segmentName(name, s))
+	if err != nil {
+		return 0, fmt.Errorf("fsstore: %w", err)
+	}
+	defer f.Close()
+	buf := make([]byte, 256<<10)
+	for {
+		n, err := f.Read(buf)
+		sum = archive.Checksum(sum, buf[:n])
+		if errors.Is(err, io.EOF) {
+			return sum, nil
+		}
+		if err != nil {
+			return 0, fmt.Errorf("fsstore: %w", err)
+		}
+	}
+}
+
+// Drop implements timeline.Spool.
+func (d *Dir) Drop(name string, below uint64) error {
+	r := d.rends[name]
+	if r == nil {
+		return nil
+	}
+	n := 0
+	for n < len(r.kept) && r.kept[n].Number < below {
+		n++
+	}
+	if n == 0 {
+		return nil
+	}
+	// The floor first: a file without a record is swept at the next start, a record without a file would be a broken promise.
+	if err := r.append(archive.FloorRecord(below)); err != nil {
+		return fmt.Errorf("fsstore: index of %s: %w", name, err)
+	}
+	gone := r.kept[:n]
+	r.kept, r.sums = r.kept[n:], r.sums[n:]
+	if err := d.sync.file(r.index, name); err != nil {
+		return err
+	}
+	for _, s := range gone {
+		if s.Gap {
+			continue
+		}
+		if err := d.root.Remove(segmentName(name, s)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("fsstore: %w", err)
+		}
+	}
+	return d.compact(name, r)
+}
+
+// compactFactor is how many dead records per live one make an index worth writing again.
+const compactFactor = 4
+
+// compact writes the index again when most of it is about segments that are gone.
+func (d *Dir) compact(name string, r *rendition) error {
+	if r.records < 1024 || r.records < (compactFactor+1)*len(r.kept) {
+		return nil
+	}
+	d.mu.Lock()
+	scale, anchor := d.timescale(name), d.header.Anchor
+	d.mu.Unlock()
+	body := archive.IndexHeader(scale)
+	for i, s := range r.kept {
+		body = append(body, archive.SegmentRecord(s, anchor.Add(media.Duration(s.Start, scale)), r.sums[i])...)
+	}
+	file := path.Join(name, indexName)
+	if err := d.writeFile(file, body); err != nil {
+		return err
+	}
+	f, err := d.root.OpenFile(file, os.O_RDWR|os.O_APPEND, 0o644)
+	if err != nil {
+		return fmt.Errorf("fsstore: %w", err)
+	}
+	d.sync.done(r.index)
+	r.index, r.records = f, len(r.kept)
+	return nil
+}
+
+// Open implements timeline.Spool.
+func (d *Dir) Open(name string, s media.Segment) (media.File, error) {
+	f, err := d.root.Open(segmentName(name, s))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, media.ErrNotFound
+	}
+	if err != nil {
+		return nil, fmt.Errorf("fsstore: %w", err)
+	}
+	return f, nil
+}
+
+// Close implements archive.Dir.
+func (d *Dir) Close() error {
+	for _, r := range d.rends {
+		for _, g := range r.open {
+			d.sync.done(g.file)
+		}
+		d.sync.done(r.index)
+	}
+	d.rends = map[string]*rendition{}
+	return errors.Join(d.sync.close(), d.root.Close())
+}

@@ -1,0 +1,105 @@
+// Package fsstore keeps asset directories, and the spools of live events, in a file system: segment files that only grow
+// until they are sealed, an append-only index per rendition, and everything else put in place whole.
+package fsstore
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"regexp"
+	"time"
+
+	"headwater.stream/archive"
+)
+
+// Options are the settings of a Store.
+type Options struct {
+	// Sync is how often written bytes are forced to the disk: what a power loss may cost. 0: before each part is announced.
+	Sync time.Duration
+	Log  *slog.Logger // of failures in the background; nil: none
+}
+
+// Store is an archive.Store in a directory.
+type Store struct {
+	root *os.Root
+	path string
+	opt  Options
+}
+
+var _ archive.Store = (*Store)(nil)
+
+// nameRule is what names of directories may be: no path can be made of them.
+var nameRule = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,254}$`)
+
+// ErrName is returned for a directory name that is not allowed.
+var ErrName = errors.New("not a name of an asset directory: lower-case letters, digits and hyphens only")
+
+// New returns the store in directory path, which is made if it does not exist.
+func New(path string, opt Options) (*Store, error) {
+	if err := os.MkdirAll(path, 0o755); err != nil {
+		return nil, fmt.Errorf("fsstore: %w", err)
+	}
+	root, err := os.OpenRoot(path)
+	if err != nil {
+		return nil, fmt.Errorf("fsstore: %w", err)
+	}
+	if opt.Log == nil {
+		opt.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Store{root: root, path: path, opt: opt}, nil
+}
+
+// Path returns the path of the directory called name.
+func (s *Store) Path(name string) string { return filepath.Join(s.path, name) }
+
+// Open implements archive.Store.
+func (s *Store) Open(name string) (archive.Dir, error) {
+	if !nameRule.MatchString(name) {
+		return nil, fmt.Errorf("fsstore: %q: %w", name, ErrName)
+	}
+	if err := s.root.Mkdir(name, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, fmt.Errorf("fsstore: %w", err)
+	}
+	root, err := s.root.OpenRoot(name)
+	if err != nil {
+		return nil, fmt.Errorf("fsstore: %w", err)
+	}
+	return newDir(root, s.opt), nil
+}
+
+// Remove implements archive.Store.
+func (s *Store) Remove(name string) error {
+	if !nameRule.MatchString(name) {
+		return fmt.Errorf("fsstore: %q: %w", name, ErrName)
+	}
+	if err := s.root.RemoveAll(name); err != nil {
+		return fmt.Errorf("fsstore: %w", err)
+	}
+	return nil
+}
+
+// List returns the names of all directories.
+func (s *Store) List() ([]string, error) {
+	d, err := s.root.Open(".")
+	if err != nil {
+		return nil, fmt.Errorf("fsstore: %w", err)
+	}
+	defer d.Close()
+	entries, err := d.ReadDir(-1)
+	if err != nil {
+		return nil, fmt.Errorf("fsstore: %w", err)
+	}
+	var names []string
+	for _, e := range entries {
+		if e.IsDir() {
+			names = append(names, e.Name())
+		}
+	}
+	return names, nil
+}
+
+// Close closes the store's handle.
+func (s *Store) Close() error { return s.root.Close() }

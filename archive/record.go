@@ -1,0 +1,295 @@
+package archive
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+
+	"headwater.stream/internal/media"
+	"headwater.stream/internal/timeline"
+)
+
+// Run links and indexes what is recorded until Finish has been called and everything is in the directory, or ctx ends.
+func (r *Recorder) Run(ctx context.Context) error {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	wg.Go(func() { r.follow(ctx) })
+	for {
+		v := r.View()
+		err := r.write(v)
+		if err != nil && r.opt.Failed != nil {
+			r.opt.Failed(err)
+		}
+		if v.Ended {
+			return err
+		}
+		if _, err := r.Next(ctx, v.Revision); err != nil {
+			return nil // not an error: the recording goes on when the process is back
+		}
+	}
+}
+
+// follow takes over every View in time, even when nobody watches and the directory does not answer.
+func (r *Recorder) follow(ctx context.Context) {
+	for v := r.View(); !v.Ended; {
+		var err error
+		if v, err = r.Next(ctx, v.Revision); err != nil {
+			return
+		}
+	}
+}
+
+// write brings the directory up to v. What fails is tried again with the next View.
+func (r *Recorder) write(v *media.View) error {
+	if err := r.saveHeader(v); err != nil {
+		return err
+	}
+	for i := range v.Renditions {
+		m := &v.Renditions[i]
+		if err := r.writeRendition(m); err != nil {
+			return fmt.Errorf("recording %s: %w", m.Name, err)
+		}
+	}
+	if !v.Ended {
+		return nil
+	}
+	if r.opt.Manifests != nil {
+		files, err := r.opt.Manifests(v)
+		if err != nil {
+			return fmt.Errorf("static manifests: %w", err)
+		}
+		for name, body := range files {
+			if err := r.dir.WriteFile(name, body); err != nil {
+				return err
+			}
+		}
+	}
+	info := r.dir.Info()
+	info.Ended = true
+	return r.dir.SaveInfo(info)
+}
+
+// savedHeader tells which header the directory has.
+type savedHeader struct {
+	inits int // sum over the renditions
+	epoch uint32
+}
+
+// saveHeader stores the header when a range began, or a rendition or an initialization section came.
+func (r *Recorder) saveHeader(v *media.View) error {
+	var is savedHeader
+	for i := range v.Renditions {
+		m := &v.Renditions[i]
+		is.inits += 1 + len(m.Inits)
+		if n := len(m.Segments); n > 0 {
+			is.epoch = max(is.epoch, m.Segments[n-1].Epoch)
+		}
+		if m.Open != nil {
+			is.epoch = max(is.epoch, m.Open.Epoch)
+		}
+	}
+	if is == r.saved {
+		return nil
+	}
+	if err := r.dir.SaveHeader(headerOf(v)); err != nil {
+		return err
+	}
+	r.saved = is
+	return nil
+}
+
+func (r *Recorder) writeRendition(m *media.Rendition) error {
+	r.mu.Lock()
+	rec := r.find(m.Name)
+	kept := rec.segments
+	tail := r.tail[m.Name]
+	r.mu.Unlock()
+	if len(kept) > 0 {
+		rec.next = max(rec.next, kept[0].Number)
+		for rec.next <= kept[len(kept)-1].Number {
+			if err := r.writeSegment(m.Name, kept[rec.next-kept[0].Number], tail); err != nil {
+				return err
+			}
+			rec.next++
+		}
+		if kept[0].Number > rec.floor {
+			if err := r.dir.Drop(m.Name, kept[0].Number); err != nil {
+				return err
+			}
+			rec.floor = kept[0].Number
+		}
+	}
+	if m.Open != nil && m.Open.Number > rec.linked {
+		open := *m.Open
+		open.Size = 0
+		if err := r.dir.Link(r.spool, m.Name, open); err != nil && !errors.Is(err, media.ErrNotFound) {
+			return err
+		}
+		rec.linked = open.Number
+	}
+	return nil
+}
+
+// writeSegment puts one sealed segment into the directory and its index.
+func (r *Recorder) writeSegment(name string, s media.Segment, tail []media.Part) error {
+	var err error
+	switch {
+	case s.Gap:
+	case len(tail) > 0 && tail[0].Number == s.Number:
+		var body io.Reader
+		if body, err = r.readParts(name, tail); err == nil {
+			err = r.dir.Replace(name, s, body)
+		}
+	default:
+		err = r.dir.Link(r.spool, name, s)
+	}
+	if errors.Is(err, media.ErrNotFound) { // the spool lost it: a gap is what is left of it
+		s.Gap, s.Size = true, 0
+		if r.opt.Failed != nil {
+			r.opt.Failed(fmt.Errorf("segment %d of %s is lost", s.Number, name))
+		}
+		err = nil
+	}
+	if err != nil {
+		return err
+	}
+	return r.dir.Seal(name, s)
+}
+
+func (r *Recorder) readParts(name string, parts []media.Part) (io.Reader, error) {
+	var rs []io.Reader
+	for _, p := range parts {
+		if p.Body == nil {
+			return nil, media.ErrNotFound
+		}
+		rs = append(rs, bytes.NewReader(p.Body))
+	}
+	return io.MultiReader(rs...), nil
+}
+
+// Finish ends the recording with the last part that was announced and releases everybody who waits. Run returns when the
+// directory is complete.
+func (r *Recorder) Finish() {
+	r.mu.Lock()
+	if r.final != nil {
+		r.mu.Unlock()
+		return
+	}
+	from := r.src.View()
+	r.derive(from)
+	r.tail = map[string][]media.Part{}
+	top := uint64(0)
+	for _, rec := range r.rends {
+		if m := from.Find(rec.name); m != nil && m.Open != nil && m.Open.Number >= r.first {
+			rec.segments = append(rec.segments, *m.Open)
+			r.tail[rec.name] = m.PartsOf(m.Open.Number)
+		}
+		if n := len(rec.segments); n > 0 {
+			top = max(top, rec.segments[n-1].Number)
+		}
+	}
+	v := &media.View{Revision: from.Revision + 1, Anchor: from.Anchor, SegmentTarget: from.SegmentTarget, PartTarget: from.PartTarget, Ended: true}
+	for _, rec := range r.rends {
+		r.level(rec, top)
+		v.Renditions = append(v.Renditions, ended(media.Rendition{Name: rec.name, Kind: rec.kind, Timescale: rec.scale, Inits: rec.inits, Segments: rec.segments[:len(rec.segments):len(rec.segments)]}))
+	}
+	r.final = v
+	r.now.Store(&recorded{from, v})
+	r.mu.Unlock()
+	r.src.Touch()
+}
+
+// level gives a rendition gaps up to number top: all renditions end with the same number.
+func (r *Recorder) level(rec *recording, top uint64) {
+	for n := len(rec.segments); n > 0 && rec.segments[n-1].Number < top; n++ {
+		next := rec.segments[n-1].Number + 1
+		for _, o := range r.rends {
+			if k := len(o.segments); o != rec && k > 0 && o.segments[0].Number <= next && o.segments[k-1].Number >= next {
+				s := o.segments[next-o.segments[0].Number]
+				s.Start, s.Duration = rec.segments[n-1].End(), s.Duration*int64(rec.scale)/int64(o.scale)
+				s.Size, s.Gap, s.Init = 0, true, rec.segments[n-1].Init
+				rec.segments = append(rec.segments, s)
+				break
+			}
+		}
+		if len(rec.segments) == n {
+			return
+		}
+	}
+}
+
+// openTail opens a segment that was open when the recording ended, until its file is in place.
+func (r *Recorder) openTail(ref media.Ref) (media.Object, bool) {
+	r.mu.Lock()
+	tail := r.tail[ref.Rendition]
+	r.mu.Unlock()
+	if ref.Kind != media.ObjectSegment || len(tail) == 0 || tail[0].Number != ref.Number || tail[0].Epoch != ref.Epoch {
+		return media.Object{}, false
+	}
+	var o media.Object
+	for _, p := range tail {
+		if p.Body == nil {
+			return media.Object{}, false
+		}
+		o.Data = append(o.Data, p.Body)
+		o.Size += int64(len(p.Body))
+	}
+	return o, true
+}
+
+// ended fills in what a rendition that gets nothing more has measured over all of it.
+func ended(m media.Rendition) media.Rendition {
+	var bits, ticks int64
+	for _, s := range m.Segments {
+		if s.Gap || s.Duration <= 0 {
+			continue
+		}
+		bits, ticks = bits+8*int64(s.Size), ticks+s.Duration
+		if 2*s.Duration >= int64(m.Timescale) {
+			m.Bandwidth = max(m.Bandwidth, int(8*int64(s.Size)*int64(m.Timescale)/s.Duration))
+		}
+	}
+	if ticks > 0 {
+		m.AverageBandwidth = int(bits * int64(m.Timescale) / ticks)
+	}
+	m.Bandwidth = max(m.Bandwidth, m.AverageBandwidth)
+	return m
+}
+
+// headerOf makes an asset's header from a View.
+func headerOf(v *media.View) timeline.Header {
+	h := headerMaker{timeline.Header{Anchor: v.Anchor, SegmentTarget: v.SegmentTarget, PartTarget: v.PartTarget, Parts: v.PartTarget > 0}}
+	for i := range v.Renditions {
+		r := &v.Renditions[i]
+		h.Renditions = append(h.Renditions, timeline.HeaderRendition{Name: r.Name, Kind: r.Kind, Timescale: r.Timescale, Inits: r.Inits})
+		for i := len(r.Segments) - 1; i >= 0; i-- {
+			if s := r.Segments[i]; h.newest(s) {
+				break
+			}
+		}
+		if r.Open != nil {
+			h.newest(*r.Open)
+		}
+	}
+	return h.Header
+}
+
+// headerMaker finds the newest range.
+type headerMaker struct{ timeline.Header }
+
+// newest takes a segment into account; it returns true when those before it cannot matter.
+func (h *headerMaker) newest(s media.Segment) bool {
+	if s.Epoch < h.Epoch {
+		return true
+	}
+	h.Epoch, h.Disc = s.Epoch, s.Disc
+	if s.First {
+		h.Number = s.Number
+	}
+	return s.First
+}

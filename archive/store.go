@@ -1,0 +1,46 @@
+package archive
+
+import (
+	"errors"
+	"io"
+
+	"headwater.stream/internal/media"
+	"headwater.stream/internal/timeline"
+)
+
+// Store keeps asset directories by name.
+type Store interface {
+	// Open opens the directory with that name, making it if there is none. Only one Dir of a name is open at a time.
+	Open(name string) (Dir, error)
+	// Remove removes a directory and all in it. It is no error if there is none.
+	Remove(name string) error
+}
+
+// Dir is one asset directory. Its Spool calls mean what they mean to a timeline; all calls but Open come from one
+// goroutine.
+type Dir interface {
+	timeline.Spool
+	// SaveInfo stores what an asset adds to its header, durably. SaveHeader must have been called once.
+	SaveInfo(Info) error
+	// Info returns what SaveInfo stored last, the zero Info if nothing.
+	Info() Info
+	// Link makes the file of a segment of src appear here under the same name, sharing bytes where the store can; a
+	// segment that grows in src grows here until Replace. It is no error if it is here already.
+	Link(src timeline.Spool, rendition string, s media.Segment) error
+	// Replace puts a segment's file in place whole and durably, in the place of one that was linked.
+	Replace(rendition string, s media.Segment, body io.Reader) error
+	// WriteFile puts a file in place whole and durably. Its name has no directory, or that of a rendition.
+	WriteFile(name string, body []byte) error
+	// Close syncs and closes what is open.
+	Close() error
+}
+
+// Info is what an asset directory knows about the recording in it.
+type Info struct {
+	ManifestName string
+	First        uint64 // number of the first segment to record
+	Ended        bool   // nothing will be added
+}
+
+// ErrDamaged is wrapped by errors about an asset whose files contradict each other.
+var ErrDamaged = errors.New("asset is damaged")
