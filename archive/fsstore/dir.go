@@ -32,8 +32,8 @@ type Dir struct {
 
 // rendition is the writer's side of a rendition's files.
 type rendition struct {
-	index   *os.File
-	records int // segments the index has records of, gone ones included
+	index   *os.File // nil until something is appended
+	records int      // segments the index has records of, gone ones included
 	kept    []media.Segment
 	sums    []uint32 // of kept
 	open    map[uint64]*growing
@@ -116,33 +116,46 @@ func (d *Dir) rendition(name string, timescale uint32) (*rendition, error) {
 	if err := d.root.Mkdir(name, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, fmt.Errorf("fsstore: %w", err)
 	}
-	f, err := d.root.OpenFile(path.Join(name, indexName), os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o644)
-	if err != nil {
+	r := &rendition{open: map[uint64]*growing{}}
+	file := path.Join(name, indexName)
+	body, err := d.root.ReadFile(file)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("fsstore: %w", err)
-	}
-	r := &rendition{index: f, open: map[uint64]*growing{}}
-	body, err := io.ReadAll(f)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("fsstore: reading index of %s: %w", name, err), f.Close())
 	}
 	x, err := archive.ParseIndex(body)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("fsstore: index of %s: %w", name, err), f.Close())
-	}
-	if x.Size < int64(len(body)) { // a torn tail: cut it, or what is appended would never be read
-		if err := f.Truncate(x.Size); err != nil {
-			return nil, errors.Join(fmt.Errorf("fsstore: cutting index of %s: %w", name, err), f.Close())
-		}
+		return nil, fmt.Errorf("fsstore: index of %s: %w", name, err)
 	}
 	if x.Size == 0 {
-		if _, err := f.Write(archive.IndexHeader(timescale)); err != nil {
-			return nil, errors.Join(fmt.Errorf("fsstore: %w", err), f.Close())
+		if err := d.writeFile(file, archive.IndexHeader(timescale)); err != nil {
+			return nil, err
 		}
-		d.sync.file(f, name)
 	}
 	r.records, r.kept, r.sums = x.Records, x.Segments, x.Sums
 	d.rends[name] = r
 	return r, nil
+}
+
+// appendIndex adds a record to a rendition's index, which it opens when the first one comes: a recording that is only
+// replayed holds no file open. What is not whole, from a crash or a full disk, is cut off, or nothing after it could be
+// read.
+func (d *Dir) appendIndex(name string, r *rendition, record []byte) error {
+	whole := int64(r.records+1) * archive.RecordSize
+	if r.index == nil {
+		f, err := d.root.OpenFile(path.Join(name, indexName), os.O_RDWR|os.O_APPEND, 0o644)
+		if err != nil {
+			return fmt.Errorf("fsstore: %w", err)
+		}
+		if err := f.Truncate(whole); err != nil {
+			return errors.Join(fmt.Errorf("fsstore: %w", err), f.Close())
+		}
+		r.index = f
+	}
+	if _, err := r.index.Write(record); err != nil {
+		return errors.Join(fmt.Errorf("fsstore: index of %s: %w", name, err), r.index.Truncate(whole))
+	}
+	r.records++
+	return d.sync.file(r.index, name)
 }
 
 // Append implements timeline.Spool.
@@ -204,19 +217,10 @@ func (d *Dir) record(name string, r *rendition, s media.Segment, sum uint32) err
 	d.mu.Lock()
 	wall := d.header.Anchor.Add(media.Duration(s.Start, d.timescale(name)))
 	d.mu.Unlock()
-	if err := r.append(archive.SegmentRecord(s, wall, sum)); err != nil {
-		return fmt.Errorf("fsstore: index of %s: %w", name, err)
+	if err := d.appendIndex(name, r, archive.SegmentRecord(s, wall, sum)); err != nil {
+		return err
 	}
 	r.kept, r.sums = append(r.kept, s), append(r.sums, sum)
-	return d.sync.file(r.index, name)
-}
-
-// append adds a record to the index; one that got there in part only is cut off again, or nothing after it could be read.
-func (r *rendition) append(record []byte) error {
-	if _, err := r.index.Write(record); err != nil {
-		return errors.Join(err, r.index.Truncate(int64(r.records+1)*archive.RecordSize))
-	}
-	r.records++
 	return nil
 }
 
@@ -264,14 +268,11 @@ func (d *Dir) Drop(name string, below uint64) error {
 		return nil
 	}
 	// The floor first: a file without a record is swept at the next start, a record without a file would be a broken promise.
-	if err := r.append(archive.FloorRecord(below)); err != nil {
-		return fmt.Errorf("fsstore: index of %s: %w", name, err)
+	if err := d.appendIndex(name, r, archive.FloorRecord(below)); err != nil {
+		return err
 	}
 	gone := r.kept[:n]
 	r.kept, r.sums = r.kept[n:], r.sums[n:]
-	if err := d.sync.file(r.index, name); err != nil {
-		return err
-	}
 	for _, s := range gone {
 		if s.Gap {
 			continue
@@ -302,12 +303,8 @@ func (d *Dir) compact(name string, r *rendition) error {
 	if err := d.writeFile(file, body); err != nil {
 		return err
 	}
-	f, err := d.root.OpenFile(file, os.O_RDWR|os.O_APPEND, 0o644)
-	if err != nil {
-		return fmt.Errorf("fsstore: %w", err)
-	}
 	d.sync.done(r.index)
-	r.index, r.records = f, len(r.kept)
+	r.index, r.records = nil, len(r.kept)
 	return nil
 }
 
@@ -329,7 +326,9 @@ func (d *Dir) Close() error {
 		for _, g := range r.open {
 			d.sync.done(g.file)
 		}
-		d.sync.done(r.index)
+		if r.index != nil {
+			d.sync.done(r.index)
+		}
 	}
 	d.rends = map[string]*rendition{}
 	return errors.Join(d.sync.close(), d.root.Close())

@@ -26,13 +26,11 @@ type syncer struct {
 	dirs   map[string]bool
 	closed []*os.File // to be closed once they are synced
 	failed error      // of the last sync; bytes written before it may be gone
+	runs   bool
 }
 
 func newSyncer(root *os.Root, opt Options) *syncer {
 	s := &syncer{root: root, every: opt.Sync, log: opt.Log, stop: make(chan struct{}), dirty: map[*os.File]bool{}, dirs: map[string]bool{}}
-	if s.every > 0 {
-		s.wg.Go(s.run)
-	}
 	return s
 }
 
@@ -60,6 +58,10 @@ func (s *syncer) file(f *os.File, dir string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.dirty[f] = true
+	if !s.runs { // a directory that is only read needs no goroutine
+		s.runs = true
+		s.wg.Go(s.run)
+	}
 	err := s.failed
 	s.failed = nil
 	return err
