@@ -1,0 +1,232 @@
+package dash
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/Eyevinn/dash-mpd/mpd"
+
+	"headwater.stream/internal/media"
+)
+
+// period is one discontinuity range as the MPD shows it.
+type period struct {
+	epoch  uint32
+	start  time.Duration // Period@start
+	origin time.Duration // media time at start: in a live MPD the same as start
+	length time.Duration // from start to the end of the first span's newest segment
+	spans  []span        // renditions that have media in it, in the order of the document
+}
+
+// span is the segments of one rendition in one period, without gaps at its ends.
+type span struct {
+	rendition *media.Rendition
+	segments  []media.Segment
+}
+
+func (s span) start() time.Duration { return s.rendition.Time(s.segments[0].Start) }
+
+func (s span) end() time.Duration {
+	return s.rendition.Time(s.segments[len(s.segments)-1].End()).Round(time.Millisecond)
+}
+
+// periods groups the listed segments by range. Times are whole milliseconds, the resolution that xs:duration is written in;
+// presentationTimeOffset is computed from the rounded time, so tracks stay in step to the tick.
+func (w *Writer) periods(v *media.View) []period {
+	lead := leading(v)
+	if lead == nil {
+		return nil
+	}
+	recorded := v.Ended && !w.live
+	var list []period
+	starts := map[uint32]time.Duration{}
+	for _, run := range runs(lead.Segments) {
+		p := period{epoch: run[0].Epoch, origin: lead.Time(max(0, run[0].Start)).Truncate(time.Millisecond)}
+		if !v.Ended && len(run) == 1 && !complete(v, run[0]) {
+			break // its AdaptationSets must not change later: wait for the other renditions
+		}
+		if !recorded {
+			p.origin = w.start(run[0], p.origin)
+			starts[p.epoch] = p.origin
+		}
+		p.start = p.origin
+		if p.spans = spans(v, run); len(p.spans) == 0 {
+			continue
+		}
+		p.length = p.spans[0].end() - p.origin
+		if recorded {
+			p.start = 0
+			if n := len(list); n > 0 {
+				p.start = list[n-1].start + list[n-1].length
+			}
+		}
+		list = append(list, p)
+	}
+	w.starts = starts
+	return list
+}
+
+// start returns the Period@start of a range in a live MPD. It must never change, also when the range's first segment has
+// left the window: then what was said before holds. A Writer that comes that late knows only that the first range of an
+// event begins at media time 0.
+func (w *Writer) start(oldest media.Segment, at time.Duration) time.Duration {
+	if known, ok := w.starts[oldest.Epoch]; ok {
+		return known
+	}
+	if !oldest.First && oldest.Disc == 0 {
+		return 0
+	}
+	return at
+}
+
+// leading returns the rendition whose borders are the Periods': the first with segments, video before audio.
+func leading(v *media.View) *media.Rendition {
+	for i := range v.Renditions {
+		if len(v.Renditions[i].Segments) > 0 {
+			return &v.Renditions[i]
+		}
+	}
+	return nil
+}
+
+// runs splits segments where the epoch changes.
+func runs(segments []media.Segment) [][]media.Segment {
+	var list [][]media.Segment
+	for i := 0; i < len(segments); {
+		j := i + 1
+		for j < len(segments) && segments[j].Epoch == segments[i].Epoch {
+			j++
+		}
+		list = append(list, segments[i:j:j])
+		i = j
+	}
+	return list
+}
+
+// complete reports whether every rendition has sealed the segment with seg's number.
+func complete(v *media.View, seg media.Segment) bool {
+	for i := range v.Renditions {
+		r := &v.Renditions[i]
+		if last, ok := r.LastNumber(); (!ok && r.Open != nil) || (ok && last < seg.Number) {
+			return false
+		}
+	}
+	return true
+}
+
+// spans returns the media of every rendition in the lead's run, video first.
+func spans(v *media.View, run []media.Segment) (list []span) {
+	for _, kind := range []media.Kind{media.Video, media.Audio} {
+		for i := range v.Renditions {
+			r := &v.Renditions[i]
+			if r.Kind != kind {
+				continue
+			}
+			if segments := withMedia(r, run[0].Epoch, run[0].Number); len(segments) > 0 && r.Init(segments[0].Init) != nil {
+				list = append(list, span{r, segments})
+			}
+		}
+	}
+	return list
+}
+
+// withMedia returns a rendition's segments of an epoch, from number first on, without the gaps before and after its media. A gap in
+// between stays listed, because $Number$ counts it; it answers 404.
+func withMedia(r *media.Rendition, epoch uint32, first uint64) []media.Segment {
+	from := 0
+	for from < len(r.Segments) && (r.Segments[from].Number < first || r.Segments[from].Epoch != epoch || r.Segments[from].Gap) {
+		if r.Segments[from].Epoch > epoch {
+			return nil
+		}
+		from++
+	}
+	to := from
+	for to < len(r.Segments) && r.Segments[to].Epoch == epoch {
+		to++
+	}
+	for to > from && r.Segments[to-1].Gap {
+		to--
+	}
+	return r.Segments[from:to:to]
+}
+
+// mpdPeriod describes a period: one AdaptationSet for all video renditions, one for each audio rendition. The ids are the
+// same in all Periods, so that players go on with the same choice.
+func mpdPeriod(v *media.View, p period) *mpd.Period {
+	x := &mpd.Period{Id: strconv.FormatUint(uint64(p.epoch), 10), Start: duration(p.start)}
+	var video *mpd.AdaptationSetType
+	for _, s := range p.spans {
+		r := s.rendition
+		track := r.Init(s.segments[0].Init).Track
+		rep := representation(p, s, track)
+		if r.Kind == media.Video && video != nil {
+			video.Representations = append(video.Representations, rep)
+			continue
+		}
+		set := &mpd.AdaptationSetType{
+			Id: mpd.Ptr(setID(v, r)), ContentType: mpd.RFC6838ContentTypeType(r.Kind.String()), SegmentAlignment: true,
+			Roles:           []*mpd.DescriptorType{{SchemeIdUri: "urn:mpeg:dash:role:2011", Value: "main"}},
+			Representations: []*mpd.RepresentationType{rep},
+		}
+		set.MimeType, set.StartWithSAP = r.Kind.String()+"/mp4", 1
+		if r.Kind == media.Video {
+			video = set
+		} else {
+			set.Lang = language(track.Language)
+		}
+		x.AdaptationSets = append(x.AdaptationSets, set)
+	}
+	return x
+}
+
+// setID returns 1 for video and 2, 3, … for the audio renditions in the order of the View.
+func setID(v *media.View, r *media.Rendition) uint32 {
+	id := uint32(1)
+	if r.Kind == media.Video {
+		return id
+	}
+	for i := range v.Renditions {
+		if v.Renditions[i].Kind == media.Audio {
+			id++
+		}
+		if &v.Renditions[i] == r {
+			break
+		}
+	}
+	return id
+}
+
+func representation(p period, s span, track media.Track) *mpd.RepresentationType {
+	r := s.rendition
+	rep := &mpd.RepresentationType{Id: r.Name, Bandwidth: uint32(max(1, r.Bandwidth, r.AverageBandwidth))}
+	rep.Codecs = track.Codec
+	if r.Kind == media.Video {
+		rep.Width, rep.Height = uint32(track.Width), uint32(track.Height)
+		rep.FrameRate = frameRate(track.FrameRate)
+	} else {
+		rep.AudioSamplingRate = mpd.Ptr(mpd.UIntVectorType(strconv.Itoa(track.SampleRate)))
+		rep.AudioChannelConfigurations = []*mpd.DescriptorType{{
+			SchemeIdUri: mpd.AUDIO_CHANNEL_CONFIGURATION_CICP, Value: strconv.Itoa(channelConfiguration(track.Channels)),
+		}}
+	}
+	rep.SegmentTemplate = segmentTemplate(p, s)
+	return rep
+}
+
+// segmentTemplate addresses the complete segments of a span. Low-latency DASH belongs here: the open segment listed with its
+// planned duration, @availabilityTimeOffset and @availabilityTimeComplete (rules H2, H6).
+func segmentTemplate(p period, s span) *mpd.SegmentTemplateType {
+	r, first := s.rendition, s.segments[0]
+	t := &mpd.SegmentTemplateType{
+		Media:          fmt.Sprintf("$RepresentationID$/seg-%d-$Number$.m4s", p.epoch),
+		Initialization: media.Ref{Rendition: r.Name, Kind: media.ObjectInit, Epoch: first.Init}.Name(),
+	}
+	t.Timescale = mpd.Ptr(r.Timescale)
+	t.StartNumber = mpd.Ptr(uint32(first.Number))
+	if offset := media.Ticks(p.origin, r.Timescale); offset > 0 {
+		t.PresentationTimeOffset = mpd.Ptr(uint64(offset))
+	}
+	t.SegmentTimeline = &mpd.SegmentTimelineType{}
+	return t
+}

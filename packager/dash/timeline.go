@@ -1,0 +1,37 @@
+package dash
+
+import (
+	"strconv"
+
+	"headwater.stream/internal/media"
+)
+
+// appendTimeline appends the S elements of consecutive segments: equal durations merged into @r, @t on the first and
+// wherever a segment does not start where the one before ended.
+func appendTimeline(dst []byte, segments []media.Segment) []byte {
+	for i := 0; i < len(segments); {
+		s := &segments[i]
+		j := i + 1
+		for j < len(segments) && segments[j].Duration == s.Duration && segments[j].Start == segments[j-1].End() {
+			j++
+		}
+		dst = append(dst, "<S"...)
+		if i == 0 || s.Start != segments[i-1].End() {
+			dst = appendAttr(dst, " t=", s.Start)
+		}
+		dst = appendAttr(dst, " d=", s.Duration)
+		if repeat := j - i - 1; repeat > 0 {
+			dst = appendAttr(dst, " r=", int64(repeat))
+		}
+		dst = append(dst, "/>"...)
+		i = j
+	}
+	return dst
+}
+
+func appendAttr(dst []byte, name string, value int64) []byte {
+	dst = append(dst, name...)
+	dst = append(dst, '"')
+	dst = strconv.AppendInt(dst, value, 10)
+	return append(dst, '"')
+}
