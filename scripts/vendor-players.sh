@@ -21,6 +21,8 @@ sed '/^\/\/# sourceMappingURL=/d' "$work/hls/dist/hls.min.js" >"$out/hls.min.js"
 sed '/^\/\/# sourceMappingURL=/d' "$work/dash/dist/modern/umd/dash.mediaplayer.min.js" >"$out/dash.mediaplayer.min.js"
 cp "$work/hls/LICENSE" "$out/LICENSE.hls.js.txt"
 cp "$work/dash/LICENSE.md" "$out/LICENSE.dashjs.md"
+# What the bundle has from others.
+cp "$work/dash/dist/modern/umd/dash.mediaplayer.min.js.LICENSE.txt" "$out/LICENSE.dashjs-bundled.txt"
 
 cat >"$out/README.md" <<TEXT
 # Players of the watch page
@@ -30,6 +32,6 @@ Unchanged builds from npm, but for the source map reference, which is cut off. \
 | file | package | version | build | licence | SHA-256 |
 |---|---|---|---|---|---|
 | hls.min.js | hls.js | $hls | full (the light build cannot play separate audio) | Apache-2.0, LICENSE.hls.js.txt | $(sha256sum <"$out/hls.min.js" | cut -d' ' -f1) |
-| dash.mediaplayer.min.js | dashjs | $dash | modern, media player only | BSD-3-Clause, LICENSE.dashjs.md | $(sha256sum <"$out/dash.mediaplayer.min.js" | cut -d' ' -f1) |
+| dash.mediaplayer.min.js | dashjs | $dash | modern, media player only | BSD-3-Clause, LICENSE.dashjs.md; bundled parts: LICENSE.dashjs-bundled.txt | $(sha256sum <"$out/dash.mediaplayer.min.js" | cut -d' ' -f1) |
 TEXT
 ls -l "$out"

@@ -100,6 +100,7 @@ const dashFatal = new Set([10, 11, 12, 20, 22, 25, 31, 34, 35]);
 export async function openDASH(video, url, report) {
   await script('dash.mediaplayer.min.js');
   const { MediaPlayer, Version } = globalThis.dashjs;
+  // The element's autoplay starts it: dash.js never refreshes the manifest when play() is called before its first one.
   const player = MediaPlayer().create();
   const events = MediaPlayer.events;
   let edge = '';
@@ -108,6 +109,8 @@ export async function openDASH(video, url, report) {
     debug: { logLevel: 0 },
     streaming: {
       liveCatchup: { enabled: true },
+      // Never another host's clock, which is the default when the manifest names none.
+      utcSynchronization: { defaultTimingSource: { scheme: 'urn:mpeg:dash:utc:http-iso:2014', value: new URL('/time', location.origin).href } },
       buffer: { bufferToKeep: 30 },
       retryAttempts: { MPD: 5 },
       retryIntervals: { MPD: 1000 },

@@ -119,10 +119,7 @@ async function play(kind, url, signal) {
   });
   try {
     current = await open[kind](video, url, report);
-    if (current) {
-      stats.player = current.name;
-      video.play().catch(() => {});
-    }
+    if (current) stats.player = current.name;
     return await finished;
   } catch (error) {
     remember('The player could not be started.', String(error?.message ?? error), true);

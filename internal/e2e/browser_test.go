@@ -1,0 +1,244 @@
+package e2e
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// Stats is window.headwater as the pages report it.
+type Stats struct {
+	State       string
+	Message     string
+	Player      string
+	URL         string
+	CurrentTime float64
+	Played      float64
+	Latency     *float64
+	Stalls      int
+	Bitrate     *float64
+	Width       int
+	Frames      int
+	Dropped     int
+	Starts      int
+	Fatal       int
+	Errors      []struct {
+		Words, Details string
+		Fatal          bool
+	}
+}
+
+// Browser is one headless Chromium.
+type Browser struct {
+	in   io.WriteCloser
+	mu   sync.Mutex
+	next int
+	wait map[int]chan reply
+	page map[string]*Page
+	gone error // set when the process ended
+}
+
+type reply struct {
+	Value json.RawMessage
+	Error string
+}
+
+// Page is one page of it, alone in its profile.
+type Page struct {
+	b    *Browser
+	name string
+
+	mu    sync.Mutex
+	stats Stats
+	log   []string
+}
+
+// NewBrowser starts Chromium; it ends with the test.
+func NewBrowser(t *testing.T) *Browser {
+	t.Helper()
+	cmd := exec.Command("node", "players/browser.mjs")
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stderr tail
+	cmd.Stderr = &stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	b := &Browser{in: in, wait: map[int]chan reply{}, page: map[string]*Page{}}
+	ready := make(chan struct{})
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		b.read(out, ready)
+	}()
+	t.Cleanup(func() {
+		_ = in.Close()
+		if !waitFor(15*time.Second, func() bool { return closed(read) }) {
+			_ = cmd.Process.Kill()
+			t.Error("the browser did not end")
+		}
+		_ = cmd.Wait()
+	})
+	if !waitFor(60*time.Second, func() bool { return closed(ready) || closed(read) }) || !closed(ready) {
+		t.Fatalf("the browser did not start:\n%s", stderr.String())
+	}
+	return b
+}
+
+func (b *Browser) read(out io.Reader, ready chan struct{}) {
+	lines := bufio.NewScanner(out)
+	lines.Buffer(nil, 4<<20)
+	for lines.Scan() {
+		var m struct {
+			reply
+			ID    int
+			Ready string
+			Page  string
+			Stats *Stats
+			Log   string
+		}
+		if json.Unmarshal(lines.Bytes(), &m) != nil {
+			continue
+		}
+		if m.Ready != "" {
+			close(ready)
+			continue
+		}
+		b.mu.Lock()
+		p, c := b.page[m.Page], b.wait[m.ID]
+		delete(b.wait, m.ID)
+		b.mu.Unlock()
+		if c != nil {
+			c <- m.reply
+		}
+		if p == nil {
+			continue
+		}
+		p.mu.Lock()
+		if m.Stats != nil {
+			p.stats = *m.Stats
+		}
+		if m.Log != "" && len(p.log) < 200 {
+			p.log = append(p.log, m.Log)
+		}
+		p.mu.Unlock()
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.gone = errors.New("the browser is gone")
+	for id, c := range b.wait {
+		delete(b.wait, id)
+		c <- reply{Error: b.gone.Error()}
+	}
+}
+
+// do sends one command and waits for its answer.
+func (b *Browser) do(command map[string]any) (json.RawMessage, error) {
+	c := make(chan reply, 1)
+	b.mu.Lock()
+	if b.gone != nil {
+		b.mu.Unlock()
+		return nil, b.gone
+	}
+	b.next++
+	command["id"] = b.next
+	b.wait[b.next] = c
+	line, err := json.Marshal(command)
+	if err == nil {
+		_, err = b.in.Write(append(line, '\n'))
+	}
+	b.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case r := <-c:
+		if r.Error != "" {
+			return nil, errors.New(r.Error)
+		}
+		return r.Value, nil
+	case <-time.After(60 * time.Second):
+		return nil, fmt.Errorf("no answer to %s", line)
+	}
+}
+
+// Open opens a page.
+func (b *Browser) Open(t *testing.T, url string) *Page {
+	t.Helper()
+	b.mu.Lock()
+	p := &Page{b: b, name: fmt.Sprintf("p%d", len(b.page)+1)}
+	b.page[p.name] = p
+	b.mu.Unlock()
+	if _, err := b.do(map[string]any{"do": "open", "page": p.name, "url": url}); err != nil {
+		t.Fatalf("opening %s: %v", url, err)
+	}
+	return p
+}
+
+// Stats returns the newest report.
+func (p *Page) Stats() Stats {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.stats
+}
+
+// Until waits until the report satisfies want, and fails with what the page saw when it does not in time.
+func (p *Page) Until(t *testing.T, d time.Duration, what string, want func(Stats) bool) Stats {
+	t.Helper()
+	if !waitFor(d, func() bool { return want(p.Stats()) }) {
+		t.Fatalf("%s: not within %v\n%s", what, d, p)
+	}
+	return p.Stats()
+}
+
+// Plays waits until seconds more of media were played, without a fatal error.
+func (p *Page) Plays(t *testing.T, seconds float64, d time.Duration) Stats {
+	t.Helper()
+	before := p.Stats()
+	s := p.Until(t, d, fmt.Sprintf("playing %.0f s", seconds), func(s Stats) bool {
+		return s.Fatal > before.Fatal || s.Played >= before.Played+seconds && s.Frames > 0
+	})
+	if s.Fatal > before.Fatal {
+		t.Fatalf("fatal error\n%s", p)
+	}
+	return s
+}
+
+// Eval evaluates an expression in the page.
+func (p *Page) Eval(t *testing.T, script string) json.RawMessage {
+	t.Helper()
+	v, err := p.b.do(map[string]any{"do": "eval", "page": p.name, "script": script})
+	if err != nil {
+		t.Fatalf("%s: %v", script, err)
+	}
+	return v
+}
+
+// Close closes the page.
+func (p *Page) Close() {
+	_, _ = p.b.do(map[string]any{"do": "close", "page": p.name})
+}
+
+// String is everything a person wants to know about a page that does not play.
+func (p *Page) String() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	stats, err := json.Marshal(p.stats)
+	if err != nil {
+		return err.Error()
+	}
+	return fmt.Sprintf("page: %s\nlog:\n  %s", stats, strings.Join(p.log, "\n  "))
+}
