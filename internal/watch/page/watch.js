@@ -274,7 +274,7 @@ function start() {
     else say('failed', 'That is not a manifest of this origin: a path that begins with / and ends in .m3u8 or .mpd.', true);
   });
   if (!source) {
-    $('stage').hidden = $('figures').hidden = true;
+    $('stage').hidden = $('panel').hidden = $('choice').hidden = true;
     say('failed', query.has('src') ? 'The src in this page’s address is not a manifest of this origin.' : 'What would you like to watch?', query.has('src'));
     return;
   }
