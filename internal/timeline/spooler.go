@@ -53,6 +53,7 @@ type spooler struct {
 	lost     map[segKey]bool // segments with a hole
 	oldest   time.Time       // when the oldest operation that waits was queued
 	degraded bool
+	failing  bool // the last append did not work
 	since    time.Time
 	reason   string
 	lostN    uint64
@@ -167,10 +168,14 @@ func (s *spooler) do(o op) {
 	switch {
 	case err != nil && o.kind == opAppend:
 		s.lose(key, err)
+		s.failing = true
 	case err != nil:
 		s.degrade(err)
-	case s.degraded && s.done == s.seq && o.kind == opAppend && !hole:
-		s.degraded = false // it has caught up and the disk takes bytes again
+	default:
+		s.failing = s.failing && (o.kind != opAppend || hole)
+		if s.done == s.seq && !s.failing {
+			s.degraded = false // it has caught up and takes bytes again
+		}
 	}
 	if o.kind == opDrop {
 		for k := range s.lost {
