@@ -107,6 +107,8 @@ func ParseIndex(b []byte) (Index, error) {
 		return x, ErrIndexVersion
 	}
 	x.Size = RecordSize
+	n := len(b)/RecordSize - 1
+	x.Segments, x.Sums = make([]media.Segment, 0, n), make([]uint32, 0, n)
 	for b = b[RecordSize:]; len(b) >= RecordSize && intact(b[:RecordSize]); b = b[RecordSize:] {
 		if err := x.add(b[:RecordSize]); err != nil {
 			return x, err

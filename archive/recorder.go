@@ -164,15 +164,22 @@ func (r *Recorder) Open(ctx context.Context, ref media.Ref) (media.Object, error
 	if m == nil || ref.Kind != media.ObjectInit && ref.Number < r.first {
 		return media.Object{}, media.ErrNotFound
 	}
-	if !v.Ended {
-		o, err := r.src.Open(ctx, ref)
-		if !errors.Is(err, media.ErrNotFound) {
-			return o, err
+	kept := r.kept(ref.Rendition)
+	if v.Ended {
+		if o, ok := r.openTail(ref); ok {
+			return o, nil
 		}
-	} else if o, ok := r.openTail(ref); ok {
-		return o, nil
+		o, err := openFrom(r.dir, kept, m, ref)
+		if errors.Is(err, media.ErrNotFound) && ref.Kind == media.ObjectSegment && len(kept) > 0 && ref.Number <= kept[len(kept)-1].Number {
+			return r.src.Open(ctx, ref) // not linked yet
+		}
+		return o, err
 	}
-	return openFrom(r.dir, r.kept(ref.Rendition), m, ref)
+	o, err := r.src.Open(ctx, ref)
+	if errors.Is(err, media.ErrNotFound) {
+		return openFrom(r.dir, kept, m, ref)
+	}
+	return o, err
 }
 
 // kept returns the segments of a rendition that are in the archive window.

@@ -101,7 +101,7 @@ func (d *Dir) Load() (timeline.State, bool, error) {
 		if err != nil {
 			return st, false, err
 		}
-		st.Segments[r.Name] = append([]media.Segment(nil), files.kept...)
+		st.Segments[r.Name] = files.kept[:len(files.kept):len(files.kept)]
 		if st.Unsealed[r.Name], err = d.sweep(r.Name, files); err != nil {
 			return st, false, err
 		}
