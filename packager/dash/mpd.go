@@ -3,6 +3,7 @@ package dash
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -41,6 +42,16 @@ type listed struct {
 
 // NewWriter returns a Writer for one presentation.
 func NewWriter() *Writer { return &Writer{starts: map[uint32]time.Duration{}} }
+
+// MPD returns the MPD of one View: of a recording, when it has ended.
+func MPD(v *media.View) ([]byte, error) { return NewWriter().Render(v) }
+
+// Clone returns a Writer that goes on from where w is, for a presentation that takes over its URL.
+func (w *Writer) Clone() *Writer {
+	c := *w
+	c.starts = maps.Clone(w.starts)
+	return &c
+}
 
 // Render returns the MPD of a View, nil while there is no complete segment to list. The result is never written again, and
 // the same as before when the View adds nothing to it. Views must come in the order of their revisions.

@@ -1,0 +1,139 @@
+package origin
+
+import (
+	"bytes"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"headwater.stream/internal/media"
+	"headwater.stream/packager/dash"
+	"headwater.stream/packager/hls"
+)
+
+// Channel is a Presentation with its rendered manifests, each made once for all who ask.
+type Channel struct {
+	p            Presentation
+	multivariant manifest
+	mpd          manifest
+	writer       *dash.Writer // guarded by mpd.mu
+	mu           sync.Mutex   // guards adding to playlists
+	playlists    atomic.Pointer[map[string]*manifest]
+}
+
+// ChannelOptions says more about a Channel; the zero value will do.
+type ChannelOptions struct {
+	// After is the Channel whose URLs this one takes over, for example the replay of what a live output has recorded: its
+	// MPD then keeps the timeline that players have, instead of starting at 0 as that of a recording does.
+	After *Channel
+}
+
+// NewChannel returns the Channel of a presentation.
+func NewChannel(p Presentation, o ChannelOptions) *Channel {
+	c := &Channel{p: p, writer: dash.NewWriter()}
+	if o.After != nil {
+		o.After.mpd.mu.Lock()
+		c.writer = o.After.writer.Clone()
+		o.After.mpd.mu.Unlock()
+	}
+	c.playlists.Store(&map[string]*manifest{})
+	c.multivariant.render = whole(func(v *media.View) ([]byte, error) { return hls.Multivariant(v), nil })
+	c.mpd.render = whole(c.writer.Render)
+	return c
+}
+
+// playlist returns the media playlist of a rendition that the presentation has.
+func (c *Channel) playlist(rendition string) *manifest {
+	if m := (*c.playlists.Load())[rendition]; m != nil {
+		return m
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	old := *c.playlists.Load()
+	if m := old[rendition]; m != nil {
+		return m
+	}
+	m := &manifest{render: mediaPlaylist(hls.NewPlaylist(rendition))}
+	next := map[string]*manifest{rendition: m}
+	for name, m := range old {
+		next[name] = m
+	}
+	c.playlists.Store(&next)
+	return m
+}
+
+// manifest is one manifest, rendered when somebody asks for a View that nobody has asked for yet. A crowd that is woken by
+// the same View costs one render: the first holds mu, the others wait for it or find the result.
+type manifest struct {
+	now    atomic.Pointer[rendered]
+	mu     sync.Mutex // held while rendering
+	render func(v *media.View, last *rendered) (*rendered, error)
+}
+
+// rendered is a manifest of one View. delta is nil when there is no delta update, full when there is nothing to play yet.
+type rendered struct {
+	revision    uint64
+	ended       bool
+	full, delta *document
+	held        []string // Cache-Control of an answer to a blocking request: it never changes its meaning (rule D4)
+	known       map[pieceKey]*piece
+}
+
+// at returns the manifest of v or of a newer View.
+func (m *manifest) at(v *media.View, p Presentation) (*rendered, error) {
+	if r := m.now.Load(); r != nil && r.revision >= v.Revision {
+		return r, nil
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	last := m.now.Load()
+	if last != nil && last.revision >= v.Revision {
+		return last, nil
+	}
+	if newest := p.View(); newest.Revision > v.Revision {
+		v = newest
+	}
+	r, err := m.render(v, last)
+	if err != nil {
+		return nil, err
+	}
+	r.revision, r.ended = v.Revision, v.Ended
+	m.now.Store(r)
+	return r, nil
+}
+
+// whole renders a manifest that is one text. A View that does not change it leaves the document, and its compressed
+// coding, as they are.
+func whole(render func(*media.View) ([]byte, error)) func(*media.View, *rendered) (*rendered, error) {
+	return func(v *media.View, last *rendered) (*rendered, error) {
+		text, err := render(v)
+		if err != nil || text == nil {
+			return &rendered{}, err
+		}
+		if last != nil && last.full != nil && bytes.Equal(last.full.pieces[0].text, text) {
+			return &rendered{full: last.full}, nil
+		}
+		return &rendered{full: newDocument([]*piece{newPiece(text)})}, nil
+	}
+}
+
+func mediaPlaylist(p *hls.Playlist) func(*media.View, *rendered) (*rendered, error) {
+	return func(v *media.View, last *rendered) (*rendered, error) {
+		full, delta := p.Render(v)
+		if full == nil {
+			return &rendered{}, nil
+		}
+		var known map[pieceKey]*piece
+		if last != nil {
+			known = last.known
+		}
+		list, known := pieces(full, known)
+		r := &rendered{full: newDocument(list), known: known, held: []string{"public, max-age=" + strconv.Itoa(int(2*holdLimit(v)/time.Second))}}
+		if delta != nil {
+			list, _ = pieces(delta, nil)
+			r.delta = newDocument(list)
+		}
+		return r, nil
+	}
+}

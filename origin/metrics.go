@@ -1,0 +1,20 @@
+package origin
+
+import "sync/atomic"
+
+// Metrics counts what a Handler does. All fields may be read at any time.
+type Metrics struct {
+	Requests    atomic.Int64 // all requests
+	Manifests   atomic.Int64 // playlists and MPDs sent, 304 included
+	Objects     atomic.Int64 // initialization sections, segments and parts sent, 304 included
+	NotModified atomic.Int64 // 304
+	ClientError atomic.Int64 // 4xx
+	ServerError atomic.Int64 // 5xx
+	Bytes       atomic.Int64 // of bodies
+
+	Waiting atomic.Int64 // requests that wait now: blocked reloads and held hints
+	Waited  atomic.Int64 // requests that have waited
+	Expired atomic.Int64 // waits that ended at the time limit, with 503
+	Refused atomic.Int64 // requests refused because too many were waiting, with 503
+	Stalled atomic.Int64 // connections dropped because the viewer did not read
+}

@@ -1,0 +1,139 @@
+package origin
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"headwater.stream/internal/media"
+)
+
+var (
+	errRange    = errors.New("the range begins behind the end")
+	errNotReady = errors.New("the object is not complete yet")
+)
+
+// object serves an initialization section, segment or part.
+func (h *Handler) object(w http.ResponseWriter, r *http.Request, c *Channel, ref media.Ref) error {
+	obj, err := h.open(r.Context(), c, ref)
+	if err != nil {
+		if errors.Is(err, media.ErrNotFound) && ahead(c.p.View(), ref) {
+			return errNotReady
+		}
+		return err
+	}
+	defer func() {
+		// Nothing was written to it.
+		_ = obj.Close()
+	}()
+	head := w.Header()
+	// The name stands for these bytes for ever, so it is the entity tag.
+	file := ref.File()
+	etag := `"` + ref.Rendition + "-" + file[:len(file)-len(".m4s")] + `"`
+	if matches(r.Header["If-None-Match"], etag) {
+		h.metrics.Objects.Add(1)
+		head["Etag"], head["Cache-Control"] = []string{etag}, h.values.immutable
+		h.notModified(w)
+		return nil
+	}
+	start, size, status := int64(0), obj.Size, http.StatusOK
+	if value := r.Header.Get("Range"); value != "" && r.Method == http.MethodGet && rangeApplies(r.Header.Get("If-Range"), etag) {
+		from, length, ok := parseRange(value, obj.Size)
+		switch {
+		case !ok: // not one range: the whole
+		case length == 0:
+			head["Content-Range"] = []string{"bytes */" + strconv.FormatInt(obj.Size, 10)}
+			return errRange
+		default:
+			start, size, status = from, length, http.StatusPartialContent
+			head["Content-Range"] = []string{fmt.Sprintf("bytes %d-%d/%d", from, from+length-1, obj.Size)}
+		}
+	}
+	if obj.File != nil {
+		if _, err := obj.File.Seek(obj.Offset+start, io.SeekStart); err != nil {
+			delete(head, "Content-Range")
+			return fmt.Errorf("seeking %s: %w", ref.Name(), err)
+		}
+	}
+	h.metrics.Objects.Add(1)
+	head["Etag"] = []string{etag}
+	head["Cache-Control"] = h.values.immutable
+	head["Accept-Ranges"] = h.values.bytes
+	head["Content-Type"] = h.contentType(c.p.View(), ref.Rendition)
+	head["Content-Length"] = []string{strconv.FormatInt(size, 10)}
+	if obj.File != nil {
+		h.sendFile(w, r, status, obj.File, size)
+		return nil
+	}
+	h.send(w, r, status, section(obj.Data, start, size), size)
+	return nil
+}
+
+// ahead reports whether a segment or part is one that may yet come.
+func ahead(v *media.View, ref media.Ref) bool {
+	r := v.Find(ref.Rendition)
+	if r == nil || v.Ended || ref.Kind == media.ObjectInit {
+		return false
+	}
+	last, ok := r.LastNumber()
+	return !ok || ref.Number > last
+}
+
+// section returns the bytes from start on, size of them, of consecutive pieces.
+func section(data [][]byte, start, size int64) [][]byte {
+	if start == 0 && len(data) == 1 && int64(len(data[0])) == size {
+		return data
+	}
+	var list [][]byte
+	for _, b := range data {
+		if skip := min(start, int64(len(b))); skip > 0 {
+			b = b[skip:]
+			start -= skip
+		}
+		if n := min(size, int64(len(b))); n > 0 {
+			list = append(list, b[:n])
+			size -= n
+		}
+	}
+	return list
+}
+
+// rangeApplies reports whether an If-Range allows a range: when it is absent or the object's strong entity tag.
+func rangeApplies(ifRange, etag string) bool { return ifRange == "" || ifRange == etag }
+
+// parseRange parses a Range of one part (RFC 9110 14.1.2) for an object of size bytes. ok is false when it is to be ignored:
+// another unit, bad syntax, or several ranges, which no player sends and an attacker could multiply. length is 0 when the
+// range cannot be satisfied.
+func parseRange(value string, size int64) (start, length int64, ok bool) {
+	spec, ok := strings.CutPrefix(value, "bytes=")
+	if !ok || strings.Contains(spec, ",") {
+		return 0, 0, false
+	}
+	first, last, ok := strings.Cut(strings.TrimSpace(spec), "-")
+	if !ok {
+		return 0, 0, false
+	}
+	if first == "" {
+		n, ok := parsePosition(last)
+		n = min(n, size)
+		return size - n, n, ok
+	}
+	from, ok := parsePosition(first)
+	to := size - 1
+	if last != "" && ok {
+		to, ok = parsePosition(last)
+		to = min(to, size-1) // RFC 8673: a client may ask up to 2^53-1 for what grows
+	}
+	if !ok || last != "" && to < from && from < size {
+		return 0, 0, false
+	}
+	return from, max(0, to-from+1), true
+}
+
+func parsePosition(s string) (int64, bool) {
+	n, err := strconv.ParseUint(s, 10, 63)
+	return int64(n), err == nil
+}

@@ -1,0 +1,74 @@
+package origin
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"strconv"
+	"time"
+
+	"headwater.stream/internal/media"
+)
+
+// A viewer must take stallStep bytes within stallTime, or the connection is dropped: what it holds is then a socket buffer
+// and a slice of what all share.
+const (
+	stallStep = 128 << 10
+	stallTime = 30 * time.Second
+)
+
+// send writes an answer of known size. For HEAD it writes the header only.
+func (h *Handler) send(w http.ResponseWriter, r *http.Request, status int, body [][]byte, size int64) {
+	if head := w.Header(); head["Content-Length"] == nil {
+		head["Content-Length"] = []string{strconv.FormatInt(size, 10)}
+	}
+	rc := http.NewResponseController(w)
+	extend(rc)
+	w.WriteHeader(status)
+	if r.Method == http.MethodHead {
+		return
+	}
+	var err error
+	for _, b := range body {
+		for len(b) > 0 && err == nil {
+			n := min(len(b), stallStep)
+			extend(rc)
+			_, err = w.Write(b[:n])
+			b = b[n:]
+		}
+	}
+	h.sent(size, err)
+}
+
+// sendFile is send for size bytes of a file from its current position; net/http copies with sendfile. After
+// an error the body is shorter than its Content-Length, so net/http ends the connection and no viewer takes it for whole.
+func (h *Handler) sendFile(w http.ResponseWriter, r *http.Request, status int, f media.File, size int64) {
+	rc := http.NewResponseController(w)
+	extend(rc)
+	w.WriteHeader(status)
+	if r.Method == http.MethodHead {
+		return
+	}
+	var err error
+	for left := size; left > 0 && err == nil; {
+		extend(rc)
+		var n int64
+		n, err = io.CopyN(w, f, min(left, stallStep))
+		left -= n
+	}
+	h.sent(size, err)
+}
+
+// extend gives the viewer until stallTime from now to take the next step. A writer without a socket has no deadlines.
+func extend(rc *http.ResponseController) { _ = rc.SetWriteDeadline(time.Now().Add(stallTime)) }
+
+func (h *Handler) sent(size int64, err error) {
+	if err == nil {
+		h.metrics.Bytes.Add(size)
+		return
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		h.metrics.Stalled.Add(1)
+	}
+}

@@ -1,0 +1,87 @@
+package origin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"headwater.stream/internal/media"
+)
+
+var (
+	errBusy    = errors.New("too many requests are waiting")
+	errExpired = errors.New("what was asked for did not come in time")
+	errTooFar  = errors.New("asked for too far ahead of the live edge")
+	errTrack   = errors.New("no such rendition")
+	errPending = errors.New("no media yet")
+)
+
+// until waits for a View for which done returns true. It counts the waiter and bounds number and time.
+func (h *Handler) until(ctx context.Context, p Presentation, v *media.View, done func(*media.View) bool) (*media.View, error) {
+	if done(v) {
+		return v, nil
+	}
+	if h.metrics.Waiting.Add(1) > h.maxWaiting {
+		h.metrics.Waiting.Add(-1)
+		h.metrics.Refused.Add(1)
+		return nil, errBusy
+	}
+	defer h.metrics.Waiting.Add(-1)
+	h.metrics.Waited.Add(1)
+	limit, cancel := context.WithTimeout(ctx, holdLimit(v))
+	defer cancel()
+	for {
+		next, err := p.Next(limit, v.Revision)
+		switch {
+		case err == nil:
+		case ctx.Err() != nil: // the viewer left
+			return nil, ctx.Err()
+		case limit.Err() != nil:
+			h.metrics.Expired.Add(1)
+			return nil, errExpired
+		default:
+			return nil, fmt.Errorf("waiting for the next View: %w", err)
+		}
+		if v = next; done(v) {
+			return v, nil
+		}
+	}
+}
+
+// reload returns the View that answers a blocking playlist request (8216bis 6.2.5.2).
+func (h *Handler) reload(ctx context.Context, c *Channel, rendition string, d directives) (*media.View, error) {
+	v := c.p.View()
+	r := v.Find(rendition)
+	if r == nil {
+		return nil, errTrack
+	}
+	switch d.judge(v, r) {
+	case answer:
+		return v, nil
+	case tooFar:
+		return nil, errTooFar
+	}
+	// What was not too far at first does not become so.
+	return h.until(ctx, c.p, v, func(v *media.View) bool {
+		r := v.Find(rendition)
+		return r == nil || d.judge(v, r) != wait
+	})
+}
+
+// open opens an object. A part that the playlist hints at is waited for until it is complete, or until the hint names
+// another (8216bis 6.2.6: a request for a hinted part blocks; one whose plan has changed is answered 404 at once).
+func (h *Handler) open(ctx context.Context, c *Channel, ref media.Ref) (media.Object, error) {
+	obj, err := c.p.Open(ctx, ref)
+	if err == nil || ref.Kind != media.ObjectPart || !errors.Is(err, media.ErrNotFound) {
+		return obj, err
+	}
+	id := media.PartID{Epoch: ref.Epoch, Number: ref.Number, Part: ref.Part}
+	_, err = h.until(ctx, c.p, c.p.View(), func(v *media.View) bool {
+		r := v.Find(ref.Rendition)
+		return r == nil || v.Ended || r.Hint != id
+	})
+	if err != nil {
+		return media.Object{}, err
+	}
+	return c.p.Open(ctx, ref)
+}
