@@ -68,7 +68,7 @@ type chunkStream struct {
 // chunkReader assembles messages from chunks (RTMP 1.0, 5.3) under Limits. Memory follows the bytes received, never the
 // sizes declared.
 type chunkReader struct {
-	in       *source
+	in       *inbuf
 	limits   *Limits
 	counters *Counters
 	work     *work
@@ -84,7 +84,7 @@ type chunkReader struct {
 	free [][]byte // buffers to use again, at most two: audio and video
 }
 
-func newChunkReader(in *source, limits *Limits, counters *Counters, w *work) *chunkReader {
+func newChunkReader(in *inbuf, limits *Limits, counters *Counters, w *work) *chunkReader {
 	return &chunkReader{in: in, limits: limits, counters: counters, work: w, size: defaultChunkSize,
 		streams: make(map[uint32]*chunkStream)}
 }

@@ -33,7 +33,7 @@ var (
 type guard struct {
 	nc     net.Conn
 	limits *Limits
-	in     *source
+	in     *inbuf
 	chunks *chunkReader
 
 	handle  func(m *message) (forward bool, err error) // looks at each message, may change it
@@ -57,7 +57,7 @@ type guard struct {
 
 func newGuard(nc net.Conn, limits *Limits, counters *Counters, handle func(*message) (bool, error)) *guard {
 	g := &guard{nc: nc, limits: limits, handle: handle}
-	g.in = newSource(readerFunc(g.readSocket), readBuffer)
+	g.in = newInbuf(readerFunc(g.readSocket), readBuffer)
 	w := newWork(limits.Work)
 	g.chunks = newChunkReader(g.in, limits, counters, &w)
 	g.now = time.Now()

@@ -2,19 +2,19 @@ package ingest
 
 import "io"
 
-// source is a read buffer in front of the socket that lends out bytes, so that chunk headers are parsed in place and
+// inbuf is a read buffer in front of the socket that lends out bytes, so that chunk headers are parsed in place and
 // large payloads bypass it.
-type source struct {
+type inbuf struct {
 	r        io.Reader
 	b        []byte
 	pos, end int
 	total    uint64 // bytes read from r
 }
 
-func newSource(r io.Reader, size int) *source { return &source{r: r, b: make([]byte, size)} }
+func newInbuf(r io.Reader, size int) *inbuf { return &inbuf{r: r, b: make([]byte, size)} }
 
 // need makes at least n bytes available at peek; n is at most the buffer's size.
-func (s *source) need(n int) error {
+func (s *inbuf) need(n int) error {
 	for s.end-s.pos < n {
 		if s.pos+n > len(s.b) || s.pos == s.end {
 			s.end = copy(s.b, s.b[s.pos:s.end])
@@ -31,13 +31,13 @@ func (s *source) need(n int) error {
 }
 
 // peek returns the available bytes.
-func (s *source) peek() []byte { return s.b[s.pos:s.end] }
+func (s *inbuf) peek() []byte { return s.b[s.pos:s.end] }
 
 // skip drops n available bytes.
-func (s *source) skip(n int) { s.pos += n }
+func (s *inbuf) skip(n int) { s.pos += n }
 
 // readFull fills p.
-func (s *source) readFull(p []byte) error {
+func (s *inbuf) readFull(p []byte) error {
 	for len(p) > 0 {
 		if s.pos < s.end {
 			n := copy(p, s.b[s.pos:s.end])
@@ -62,7 +62,7 @@ func (s *source) readFull(p []byte) error {
 }
 
 // discard drops n bytes, available or not.
-func (s *source) discard(n int) error {
+func (s *inbuf) discard(n int) error {
 	for n > 0 {
 		if err := s.need(1); err != nil {
 			return err
