@@ -2,18 +2,22 @@
 # The demo behind `make run`: starts Headwater on the data in .demo, makes or resumes a live event called demo, feeds it
 # from testdata/demo.flv in a loop and prints where to watch it. Ctrl-C ends it; the next run goes on with the same data.
 #
-# HEADWATER_PUBLIC_HOST names this machine for others (default localhost).
+# HEADWATER_PUBLIC_HOST names this machine for others (default localhost). For tests: HEADWATER is the program,
+# HEADWATER_DEMO_DIR the data directory, HEADWATER_DEMO_PORTS=free takes any free ports.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-data=.demo
+program=${HEADWATER:-./headwater}
+data=${HEADWATER_DEMO_DIR:-.demo}
 host=${HEADWATER_PUBLIC_HOST:-localhost}
 event=demo
 
 busy() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 # port WANTED: that port, or 0 (the kernel picks a free one) when something listens there already.
 port() {
-  if busy "$1"; then
+  if [ "${HEADWATER_DEMO_PORTS:-}" = free ]; then
+    echo 0
+  elif busy "$1"; then
     echo "Port $1 is taken, using a free one." >&2
     echo 0
   else
@@ -40,7 +44,7 @@ trap finish EXIT
 trap 'exit 0' INT TERM
 
 # In sessions of their own: Ctrl-C reaches this script alone, which then stops them in order.
-setsid ./headwater serve --data-dir "$data" --public-host "$host" --ready-file "$ready" \
+setsid "$program" serve --data-dir "$data" --public-host "$host" --ready-file "$ready" \
   --origin-listen ":$(port 8080)" --control-listen "127.0.0.1:$(port 8081)" --rtmp-listen ":$(port 1935)" \
   2>"$data/serve.log" &
 pids+=($!)
@@ -55,11 +59,11 @@ if [ ! -s "$ready" ]; then
   exit 1
 fi
 control=$(sed -n 's/.*"control" *: *"\([^"]*\)".*/\1/p' "$ready")
-headwater() { ./headwater --data-dir "$data" --control "$control" "$@"; }
+headwater() { "$program" --data-dir "$data" --control "$control" "$@"; }
 
 headwater live start "$event"
 ingest=$(headwater event show "$event" --json | grep -o 'rtmp://[^"]*' | head -n 1)
-setsid ./headwater publish testdata/demo.flv "$ingest/demo" --loop >"$data/publish.log" 2>&1 &
+setsid "$program" publish testdata/demo.flv "$ingest/demo" --loop >"$data/publish.log" 2>&1 &
 pids+=($!)
 
 cat <<TEXT

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -125,7 +126,7 @@ func TestWatchPageRefusesForeignSources(t *testing.T) {
 		foreign.URL + "/x.m3u8", "//" + foreign.URL[len("http://"):] + "/x.m3u8", "/\\" + foreign.URL[len("http://"):] + "/x.m3u8",
 		"javascript:alert(1)//.m3u8", "/%3Cimg%20src=x%20onerror=alert(1)%3E", "", "data:,.mpd", "../x.m3u8", "/x.m3u8#y",
 	} {
-		p := b.Open(t, origin.URL+"/watch/?src="+queryEscape(src))
+		p := b.Open(t, origin.URL+"/watch/?src="+url.QueryEscape(src))
 		p.Until(t, 10*time.Second, "refusing "+src, func(s Stats) bool { return s.State == "failed" })
 		if got := string(p.Eval(t, `document.getElementById('open').hidden`)); got != "false" {
 			t.Errorf("%s: the form is hidden", src)

@@ -1,0 +1,87 @@
+package e2e
+
+import (
+	"encoding/xml"
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// mpd is what the tests read of a DASH manifest.
+type mpd struct {
+	Type    string `xml:"type,attr"`
+	Periods []struct {
+		ID    string          `xml:"id,attr"`
+		Start string          `xml:"start,attr"`
+		Sets  []adaptationSet `xml:"AdaptationSet"`
+	} `xml:"Period"`
+}
+
+type adaptationSet struct {
+	ContentType     string           `xml:"contentType,attr"`
+	Template        *segmentTemplate `xml:"SegmentTemplate"`
+	Representations []struct {
+		ID        string           `xml:"id,attr"`
+		Bandwidth string           `xml:"bandwidth,attr"`
+		Template  *segmentTemplate `xml:"SegmentTemplate"`
+	} `xml:"Representation"`
+}
+
+type segmentTemplate struct {
+	Media          string `xml:"media,attr"`
+	Initialization string `xml:"initialization,attr"`
+	StartNumber    *int64 `xml:"startNumber,attr"`
+	Timeline       []struct {
+		T *int64 `xml:"t,attr"`
+		D int64  `xml:"d,attr"`
+		R int64  `xml:"r,attr"`
+	} `xml:"SegmentTimeline>S"`
+}
+
+// manifest gets and reads an MPD.
+func manifest(t *testing.T, u string) mpd {
+	t.Helper()
+	var m mpd
+	body := get(t, u).Body
+	if err := xml.Unmarshal(body, &m); err != nil {
+		t.Fatalf("%s: %v\n%s", u, err, body)
+	}
+	return m
+}
+
+// segments returns the URLs of all segments and initialization sections, by content type.
+func (m mpd) segments(t *testing.T, u string) (media, inits map[string][]string) {
+	t.Helper()
+	media, inits = map[string][]string{}, map[string][]string{}
+	for _, period := range m.Periods {
+		for _, set := range period.Sets {
+			for _, r := range set.Representations {
+				tpl := r.Template
+				if tpl == nil {
+					tpl = set.Template
+				}
+				if tpl == nil {
+					t.Fatalf("%s: representation %s has no SegmentTemplate", u, r.ID)
+				}
+				fill := strings.NewReplacer("$RepresentationID$", r.ID, "$Bandwidth$", r.Bandwidth)
+				inits[set.ContentType] = append(inits[set.ContentType], resolve(t, u, fill.Replace(tpl.Initialization)))
+				number, time := int64(1), int64(0)
+				if tpl.StartNumber != nil {
+					number = *tpl.StartNumber
+				}
+				for _, s := range tpl.Timeline {
+					if s.T != nil {
+						time = *s.T
+					}
+					for range s.R + 1 {
+						name := strings.NewReplacer("$Number$", fmt.Sprint(number), "$Time$", fmt.Sprint(time)).Replace(fill.Replace(tpl.Media))
+						media[set.ContentType] = append(media[set.ContentType], resolve(t, u, name))
+						number++
+						time += s.D
+					}
+				}
+			}
+		}
+	}
+	return media, inits
+}

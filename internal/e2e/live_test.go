@@ -1,0 +1,165 @@
+package e2e
+
+import (
+	"slices"
+	"testing"
+	"time"
+)
+
+// TestLive watches one live 1080p30 event with everything a viewer may have. It runs alone, because it is about time.
+func TestLive(t *testing.T) {
+	begin(t, 5*time.Minute)
+	file := testClip(t)
+	if _, err := conform(); err != nil {
+		t.Fatal(err)
+	}
+	d := StartDaemon(t)
+	c := NewChannel(t, d, "arena")
+	encoder := Publish(t, c.Ingest+"/main", file, true)
+	c.Shows(t, c.Preview, 2*time.Second, 20*time.Second)
+	c.Shows(t, c.Public, 2*time.Second, 20*time.Second)
+
+	t.Run("objects", func(t *testing.T) { sameEverywhere(t, c) })
+	t.Run("players", func(t *testing.T) { playersPlay(t, c) })
+	t.Run("vlc", func(t *testing.T) { vlcPlays(t, HLS(c.Public), 8) })
+	t.Run("ffprobe", func(t *testing.T) {
+		for _, u := range []string{HLS(c.Preview), DASH(c.Preview)} {
+			packets, _ := probe(8*time.Second, u) // a live stream has no end: it is stopped
+			contiguous(t, u, packets)
+		}
+	})
+	// The low-latency rules (LL, LLD) belong to the delivery issue.
+	spared := []string{"LL-", "LLD-"}
+	t.Run("conformance", func(t *testing.T) {
+		t.Run("hls", func(t *testing.T) {
+			t.Parallel()
+			check(t, 80*time.Second, spared, "hls", HLS(c.Public), "-for", "25s", "-ll")
+		})
+		t.Run("dash", func(t *testing.T) {
+			t.Parallel()
+			check(t, 80*time.Second, spared, "dash", DASH(c.Public), "-for", "25s")
+		})
+	})
+	encoder.Alive(t)
+	d.Alive(t)
+}
+
+// sameEverywhere checks that the parts of a segment are the segment, that HLS and DASH name the same objects, and that
+// preview and locator hand out the same bytes.
+func sameEverywhere(t *testing.T, c *Channel) {
+	tracks := renditions(t, HLS(c.Public))
+	compared := 0
+	for kind, u := range tracks {
+		var p Playlist
+		// Wait for a complete segment that still lists its parts.
+		if !waitFor(15*time.Second, func() bool {
+			p = playlist(t, u)
+			return len(p.Segments) > 2 && len(p.Segments[len(p.Segments)-1].Parts) > 0
+		}) {
+			t.Errorf("%s: no segment with parts in:\n%s", kind, p.Text)
+			continue
+		}
+		for _, s := range p.Segments {
+			if len(s.Parts) == 0 {
+				continue
+			}
+			var joined []byte
+			for _, part := range s.Parts {
+				joined = append(joined, get(t, part).Body...)
+			}
+			whole := get(t, s.URL).Body
+			if sum(joined) != sum(whole) {
+				t.Errorf("%s: the %d parts have %d bytes, the segment %d, or others", s.URL, len(s.Parts), len(joined), len(whole))
+			}
+			compared++
+		}
+	}
+	if compared < 4 {
+		t.Errorf("only %d segments with parts were compared", compared)
+	}
+
+	m := manifest(t, DASH(c.Public))
+	if m.Type != "dynamic" {
+		t.Errorf("the live MPD is %s", m.Type)
+	}
+	media, inits := m.segments(t, DASH(c.Public))
+	for kind, u := range tracks {
+		p := playlist(t, u)
+		named := segmentURLs(p)
+		both := 0
+		for _, s := range media[kind] {
+			if slices.Contains(named, s) {
+				both++
+			}
+		}
+		// The HLS playlist was fetched later and may have one segment more.
+		if both < len(media[kind]) || both == 0 {
+			t.Errorf("%s: of %d DASH segments HLS names %d:\n%v\n%v", kind, len(media[kind]), both, media[kind], named)
+		}
+		for _, i := range inits[kind] {
+			if i != p.Segments[0].Map {
+				t.Errorf("%s: DASH initializes from %s, HLS from %s", kind, i, p.Segments[0].Map)
+			}
+		}
+		// The same object in the preview: another address, the same bytes.
+		for _, s := range p.Segments[max(0, len(p.Segments)-2):] {
+			preview := c.Preview + s.URL[len(c.Public):]
+			if sum(get(t, preview).Body) != sum(get(t, s.URL).Body) {
+				t.Errorf("%s and %s differ", preview, s.URL)
+			}
+		}
+	}
+	// Every spelling of a manifest's address gives the same manifest.
+	for _, names := range [][]string{
+		{"master.m3u8", "manifest(format=m3u8-cmaf)", "manifest(format=m3u8-cmaf).m3u8"},
+		{"manifest.mpd", "manifest(format=mpd-time-cmaf)", "manifest(format=mpd-time-cmaf).mpd"},
+	} {
+		if !waitFor(10*time.Second, func() bool {
+			first := sum(get(t, c.Public+names[0]).Body)
+			for _, name := range names[1:] {
+				if sum(get(t, c.Public+name).Body) != first {
+					return false // a live manifest may have changed in between
+				}
+			}
+			return true
+		}) {
+			t.Errorf("%v are not the same", names)
+		}
+	}
+}
+
+// playersPlay plays preview and locator in Chromium: hls.js and dash.js in the watch page, Shaka in a page of another
+// origin, which needs CORS.
+func playersPlay(t *testing.T, c *Channel) {
+	b := NewBrowser(t)
+	elsewhere := plainOrigin(t, t.TempDir())
+	for _, urls := range [][]string{
+		{c.Watch(HLS(c.Preview)), c.Watch(DASH(c.Public))},
+		{c.Watch(HLS(c.Public)), c.Watch(DASH(c.Preview))},
+		{elsewhere.URL + "/players/shaka.html?ll=1&src=" + HLS(c.Public), elsewhere.URL + "/players/shaka.html?src=" + DASH(c.Public)},
+	} {
+		var pages []*Page
+		for _, u := range urls {
+			pages = append(pages, b.Open(t, u))
+		}
+		for _, p := range pages {
+			// Two 1080p pages on two busy cores: the first seconds may stutter, fatal errors may not be.
+			p.Until(t, 40*time.Second, "the start", func(s Stats) bool { return s.Played > 1 || s.Fatal > 0 })
+			s := p.Plays(t, 6, 40*time.Second)
+			if s.Latency == nil || *s.Latency < 0 || *s.Latency > 20 {
+				t.Errorf("%s: live latency %v", s.Player, s.Latency)
+			} else {
+				t.Logf("%s %s: latency %.2f s, %d stalls, %d of %d frames dropped, %d errors", s.Player, s.URL, *s.Latency, s.Stalls, s.Dropped, s.Frames, len(s.Errors))
+			}
+			if s.Width != 1920 {
+				t.Errorf("%s: the picture is %d wide", s.Player, s.Width)
+			}
+			if s.Starts != 1 {
+				t.Errorf("%s: started %d times\n%s", s.Player, s.Starts, p)
+			}
+		}
+		for _, p := range pages {
+			p.Close()
+		}
+	}
+}

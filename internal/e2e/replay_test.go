@@ -1,0 +1,158 @@
+package e2e
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// audioMissing is how many audio frames may lack at the start: sound before the first picture.
+const audioMissing = 4
+
+// TestRecordAndReplay follows half a minute of media from the encoder to a copy of the recording: every frame arrives
+// once at readers of the live HLS and DASH; the replay has the same bytes under the same URLs; the asset's directory
+// plays from any file server.
+func TestRecordAndReplay(t *testing.T) {
+	begin(t, 4*time.Minute)
+	t.Parallel()
+	sent, err := probe(time.Minute, testClip(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := StartDaemon(t)
+	c := NewChannel(t, d, "match")
+	encoder := Publish(t, c.Ingest+"/main", testClip(t), false)
+	c.Shows(t, c.Public, time.Second, 20*time.Second)
+
+	var read sync.WaitGroup
+	var hls, dash []Packet
+	var hlsErr error
+	read.Go(func() { hls, hlsErr = probe(90*time.Second, HLS(c.Public), "-live_start_index", "0") })
+	// ffprobe never leaves a live MPD by itself: it is stopped when the recording has ended.
+	read.Go(func() { dash, _ = probe((clipSeconds+15)*time.Second, DASH(c.Public)) })
+
+	encoder.Wait(t, (clipSeconds+20)*time.Second)
+	c.Shows(t, c.Public, clipSeconds*time.Second, 10*time.Second)
+	tracks := renditions(t, HLS(c.Public))
+	before := map[string]Playlist{}
+	live := map[string]string{}
+	for kind, u := range tracks {
+		before[kind] = playlist(t, u)
+		for u, s := range objects(t, before[kind]) {
+			live[u] = s
+		}
+		if before[kind].Ended {
+			t.Errorf("%s: ENDLIST although the output lives", u)
+		}
+	}
+	c.End(t)
+	read.Wait()
+	if hlsErr != nil {
+		t.Errorf("ffprobe did not come to the end of the live HLS: %v", hlsErr)
+	}
+	sameFrames(t, "live HLS", hls, sent, audioMissing)
+	sameFrames(t, "live DASH", dash, sent, audioMissing)
+
+	for kind, u := range tracks {
+		p := playlist(t, u)
+		if !p.Ended {
+			t.Errorf("%s: no ENDLIST after the output's end", u)
+		}
+		was, is := segmentURLs(before[kind]), segmentURLs(p)
+		if !slices.Equal(was, is) {
+			t.Errorf("%s: other segments after the end:\n%v\nbefore:\n%v", u, is, was)
+		}
+	}
+	sameObjects(t, "replay", live)
+	if m := manifest(t, DASH(c.Public)); m.Type != "static" {
+		t.Errorf("the MPD of the recording is %s", m.Type)
+	}
+	for what, u := range map[string]string{"HLS replay": HLS(c.Public), "DASH replay": DASH(c.Public)} {
+		got, err := probe(time.Minute, u)
+		if err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+		sameFrames(t, what, got, sent, audioMissing)
+	}
+
+	// The copy, below a name that the watch page knows to have both manifests.
+	elsewhere := t.TempDir()
+	if err := os.CopyFS(filepath.Join(elsewhere, "copy.ism"), os.DirFS(c.Files(t))); err != nil {
+		t.Fatal(err)
+	}
+	origin := plainOrigin(t, elsewhere)
+	for _, u := range []string{HLS(origin.URL + "/copy.ism/"), DASH(origin.URL + "/copy.ism/")} {
+		got, err := probe(time.Minute, u)
+		if err != nil {
+			t.Errorf("the copy: %v", err)
+		}
+		sameFrames(t, "the copy, "+u[strings.LastIndex(u, "/")+1:], got, sent, audioMissing)
+	}
+	b := NewBrowser(t)
+	for _, u := range []string{
+		origin.URL + "/watch/?src=/copy.ism/master.m3u8", origin.URL + "/watch/?src=/copy.ism/manifest.mpd",
+		c.Watch(HLS(c.Public)), c.Watch(DASH(c.Public)),
+	} {
+		p := b.Open(t, u)
+		if s := p.Plays(t, 3, 30*time.Second); s.CurrentTime > 15 {
+			t.Errorf("%s: a recording starts at its beginning, not at %.1f s", u, s.CurrentTime)
+		}
+		p.Close()
+	}
+}
+
+func segmentURLs(p Playlist) []string {
+	var urls []string
+	for _, s := range p.Segments {
+		urls = append(urls, s.URL)
+	}
+	return urls
+}
+
+// TestExtendedTimestamps: an encoder that has run for more than 4 h 39 min sends timestamps that need RTMP's extended
+// field in every chunk.
+func TestExtendedTimestamps(t *testing.T) {
+	begin(t, 2*time.Minute)
+	t.Parallel()
+	d := StartDaemon(t)
+	c := NewChannel(t, d, "long")
+	sent, err := probe(time.Minute, "../../testdata/demo.flv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	encoder := Publish(t, c.Ingest+"/main", "../../testdata/demo.flv", false, "-output_ts_offset", "20000")
+	c.Shows(t, c.Preview, 2*time.Second, 20*time.Second)
+	p := NewBrowser(t).Open(t, c.Watch(HLS(c.Preview)))
+	p.Plays(t, 4, 30*time.Second)
+	encoder.Wait(t, 40*time.Second)
+	c.Shows(t, c.Public, 16*time.Second, 10*time.Second)
+	c.End(t)
+	got, err := probe(time.Minute, HLS(c.Public))
+	if err != nil {
+		t.Error(err)
+	}
+	onGrid(sent)
+	sameFrames(t, "replay", got, sent, audioMissing)
+}
+
+// onGrid puts the demo clip's times, which FLV rounds to milliseconds, back on the grid they came from.
+func onGrid(packets []Packet) {
+	video, audio := 0, 0
+	for i := range packets {
+		p := &packets[i]
+		offset := p.PTS - p.DTS
+		if p.Kind == "video" {
+			p.DTS = float64(video) / 30
+			offset = float64(int(offset*30+0.5)) / 30
+			video++
+		} else {
+			p.DTS = float64(audio) * 1024 / 48000
+			audio++
+		}
+		p.PTS = p.DTS + offset
+	}
+}
