@@ -113,16 +113,8 @@ func (e *Encoder) Alive(t *testing.T) {
 	}
 }
 
-// run runs a program to its end and returns what it printed.
-func run(t *testing.T, d time.Duration, name string, args ...string) []byte {
-	t.Helper()
-	out, err := tryRun(d, name, args...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return out
-}
 
+// tryRun runs a program to its end, at most for d, and returns what it printed.
 func tryRun(d time.Duration, name string, args ...string) ([]byte, error) {
 	cmd := exec.Command(name, args...)
 	var stdout bytes.Buffer
