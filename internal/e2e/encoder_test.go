@@ -113,7 +113,6 @@ func (e *Encoder) Alive(t *testing.T) {
 	}
 }
 
-
 // tryRun runs a program to its end, at most for d, and returns what it printed.
 func tryRun(d time.Duration, name string, args ...string) ([]byte, error) {
 	cmd := exec.Command(name, args...)
