@@ -113,12 +113,12 @@ func TestNothingToList(t *testing.T) {
 func TestFollow(t *testing.T) {
 	for _, parts := range []bool{true, false} {
 		t.Run(fmt.Sprintf("parts=%v", parts), func(t *testing.T) {
-			s := newSim(parts, 300) // more than two blocks of lines
+			s := newSim(parts, 150) // more than a block of lines
 			kept := hls.NewPlaylist("a1")
 			seen := map[uint64]string{}
-			for i := range 7000 {
+			for i := range 4000 {
 				switch {
-				case i%2311 == 2310:
+				case i%1311 == 1310:
 					s.outage(i % 3)
 				default:
 					s.step()
