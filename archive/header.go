@@ -48,7 +48,8 @@ type renditionJSON struct {
 type initJSON struct {
 	ID           uint32         `json:"id"`
 	Codec        string         `json:"codec"`
-	Config       []byte         `json:"config"` // base64
+	Timescale    uint32         `json:"timescale"` // of the media
+	Config       []byte         `json:"config"`    // base64
 	Bitrate      int            `json:"bitrate,omitempty"`
 	Language     string         `json:"language,omitempty"`
 	Width        int            `json:"width,omitempty"`
@@ -70,7 +71,7 @@ func EncodeHeader(h timeline.Header, info Info) ([]byte, error) {
 		rj := renditionJSON{Name: r.Name, Kind: r.Kind.String(), Timescale: r.Timescale}
 		for _, in := range r.Inits {
 			t := in.Track
-			rj.Inits = append(rj.Inits, initJSON{in.ID, t.Codec, t.Config, t.Bitrate, t.Language, t.Width, t.Height, t.FrameRate, t.SampleRate, t.Channels, t.FrameSamples})
+			rj.Inits = append(rj.Inits, initJSON{in.ID, t.Codec, t.Timescale, t.Config, t.Bitrate, t.Language, t.Width, t.Height, t.FrameRate, t.SampleRate, t.Channels, t.FrameSamples})
 		}
 		j.Renditions = append(j.Renditions, rj)
 	}
@@ -108,8 +109,11 @@ func DecodeHeader(b []byte) (timeline.Header, Info, error) {
 			return timeline.Header{}, Info{}, fmt.Errorf("%w: rendition %s has timescale 0", ErrDamaged, r.Name)
 		}
 		for _, i := range rj.Inits {
+			if i.Timescale == 0 {
+				return timeline.Header{}, Info{}, fmt.Errorf("%w: initialization section %d of %s has timescale 0", ErrDamaged, i.ID, r.Name)
+			}
 			r.Inits = append(r.Inits, media.Init{ID: i.ID, Track: media.Track{
-				Kind: r.Kind, Codec: i.Codec, Timescale: r.Timescale, Config: i.Config, Bitrate: i.Bitrate, Language: i.Language, Width: i.Width, Height: i.Height,
+				Kind: r.Kind, Codec: i.Codec, Timescale: i.Timescale, Config: i.Config, Bitrate: i.Bitrate, Language: i.Language, Width: i.Width, Height: i.Height,
 				FrameRate: i.FrameRate, SampleRate: i.SampleRate, Channels: i.Channels, FrameSamples: i.FrameSamples,
 			}})
 		}

@@ -261,7 +261,7 @@ func TestRecordAndReplay(t *testing.T) {
 	v := a.View()
 	for _, m := range v.Renditions {
 		last := m.Segments[len(m.Segments)-1]
-		if !v.Ended || last.Duration != 800 || last.End() != r.at {
+		if !v.Ended || m.Time(last.Duration) != 800*time.Millisecond || m.Time(last.End()).Milliseconds() != r.at {
 			t.Errorf("%s ends with %+v, want the end at %d", m.Name, last, r.at)
 		}
 		discontinuities := 0
@@ -346,7 +346,7 @@ func TestCopiedWhileRecorded(t *testing.T) {
 	a := r.open("copy")
 	same(t, before, segments(t, a))
 	for _, m := range a.View().Renditions {
-		if n := len(m.Segments); n != 4 || m.Segments[3].Duration != 600 || m.Segments[2].Disc != 1 || m.Segments[3].Disc != 1 {
+		if n := len(m.Segments); n != 4 || m.Time(m.Segments[3].Duration) != 600*time.Millisecond || m.Segments[2].Disc != 1 || m.Segments[3].Disc != 1 {
 			t.Errorf("%s: %+v", m.Name, m.Segments)
 		}
 	}

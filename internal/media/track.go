@@ -54,6 +54,32 @@ type Track struct {
 // 30, 50, 59.94 and 60 frames per second all have a whole number of ticks per frame (5005, 5000, 4800, 4004, …).
 const VideoTimescale = 120_000
 
+// AudioTimescale is the timescale of every audio rendition, in ticks per second: the least common multiple of the AAC
+// sampling rates from 8 to 96 kHz, so that the times of a rendition stay exact when the encoder comes back with another
+// rate. The media itself is in the timescale of its Track.
+const AudioTimescale = 14_112_000
+
+// RenditionTimescale returns the timescale of renditions of a kind. It is the same for the life of an event.
+func RenditionTimescale(k Kind) uint32 {
+	if k == Audio {
+		return AudioTimescale
+	}
+	return VideoTimescale
+}
+
+// Rescale converts ticks from one timescale to another, rounded to the nearest. From a track's timescale to its rendition's
+// and back it loses nothing.
+func Rescale(ticks int64, from, to uint32) int64 {
+	if from == to {
+		return ticks
+	}
+	f, half := int64(from), int64(from)/2
+	if ticks < 0 {
+		half = -half
+	}
+	return ticks/f*int64(to) + (ticks%f*int64(to)+half)/f
+}
+
 // Sample is one access unit as it came from the encoder.
 type Sample struct {
 	Track    int    // index in the slice given to SetTracks

@@ -20,7 +20,7 @@ type View struct {
 type Rendition struct {
 	Name      string // path element: "v1", "a1"
 	Kind      Kind
-	Timescale uint32
+	Timescale uint32 // of all times here: RenditionTimescale(Kind). In the media they are in Init.Track.Timescale
 
 	Inits    []Init    // every initialization section a listed segment needs, oldest first
 	Segments []Segment // sealed segments in the window: consecutive numbers, ascending. Shared backing: never append to it
@@ -36,7 +36,7 @@ type Rendition struct {
 // Segments with the same Number in other renditions cover the same time and belong to the same Epoch.
 type Segment struct {
 	Number   uint64 // media sequence number, +1 per segment for the life of the event, over reconnects and restarts
-	Start    int64  // baseMediaDecodeTime of the first sample = earliest presentation time, rendition timescale
+	Start    int64  // of the first sample: decoding time = earliest presentation time, rendition timescale
 	Duration int64  // sum of the sample durations, rendition timescale
 	Size     uint32 // bytes, 0 for a gap
 	Epoch    uint32 // the discontinuity range it belongs to: see Epoch in the doc of Init

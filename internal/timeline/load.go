@@ -71,9 +71,10 @@ func (t *Timeline) recover(spool Spool, r *rendition, seg media.Segment) error {
 	for r.next < seg.Number { // its file is lost
 		t.gap(r)
 	}
-	seg.Start, seg.Init, seg.Disc, seg.First = parts[0].Start, r.inits[len(r.inits)-1].ID, t.header.Disc, seg.Number == t.header.Number
+	in := &r.inits[len(r.inits)-1]
+	seg.Start, seg.Init, seg.Disc, seg.First = media.Rescale(parts[0].Start, in.Track.Timescale, r.scale), in.ID, t.header.Disc, seg.Number == t.header.Number
 	for _, p := range parts {
-		seg.Duration += p.Duration
+		seg.Duration += media.Rescale(p.Duration, in.Track.Timescale, r.scale)
 		seg.Size += p.Size
 	}
 	if err := spool.Seal(r.name, seg); err != nil {
@@ -100,6 +101,13 @@ func (t *Timeline) restoreParts(spool Spool, r *rendition) error {
 		parts, err := spool.Recover(r.name, seg, true)
 		if err != nil {
 			return fmt.Errorf("reading the parts of %s segment %d: %w", r.name, seg.Number, err)
+		}
+		for k := range parts {
+			for _, in := range r.inits {
+				if in.ID == seg.Init {
+					parts[k] = rescalePart(parts[k], in.Track.Timescale, r.scale)
+				}
+			}
 		}
 		r.parts[i] = parts
 	}

@@ -46,8 +46,8 @@ type Spool interface {
 	Append(rendition string, s media.Segment, offset uint32, body []byte) error
 	// Seal ends the segment's file and records s in the index.
 	Seal(rendition string, s media.Segment) error
-	// Recover cuts the file of an unsealed segment to its last whole part and returns the parts, without bodies. For a
-	// sealed segment it only reads.
+	// Recover cuts the file of an unsealed segment to its last whole part and returns the parts, without bodies and with
+	// their times in the track's timescale. For a sealed segment it only reads.
 	Recover(rendition string, s media.Segment, sealed bool) ([]media.Part, error)
 	// Drop forgets all segments with numbers below that, files too.
 	Drop(rendition string, below uint64) error

@@ -64,9 +64,9 @@ func (t *Timeline) Begin(names []string, inits []media.Init, at time.Duration) (
 	}
 	t.slots = t.slots[:0]
 	for i, name := range names {
-		r := t.rendition(name, inits[i].Track, first)
-		if r.kind != inits[i].Track.Kind || r.scale != inits[i].Track.Timescale {
-			return 0, fmt.Errorf("timeline: rendition %s cannot change its timescale from %d to %d", name, r.scale, inits[i].Track.Timescale)
+		r := t.rendition(name, inits[i].Track.Kind, first)
+		if r.kind != inits[i].Track.Kind {
+			return 0, fmt.Errorf("timeline: rendition %s cannot change from %v to %v", name, r.kind, inits[i].Track.Kind)
 		}
 		r.addInit(inits[i], t.header.Epoch)
 		r.joined, r.hint = true, media.PartID{Epoch: t.header.Epoch, Number: first}
@@ -78,13 +78,13 @@ func (t *Timeline) Begin(names []string, inits []media.Init, at time.Duration) (
 }
 
 // rendition returns the one with that name, making it if it is new: its first segment is number first then.
-func (t *Timeline) rendition(name string, track media.Track, first uint64) *rendition {
+func (t *Timeline) rendition(name string, kind media.Kind, first uint64) *rendition {
 	for _, r := range t.rends {
 		if r.name == name {
 			return r
 		}
 	}
-	r := &rendition{name: name, kind: track.Kind, scale: track.Timescale, next: first}
+	r := &rendition{name: name, kind: kind, scale: media.RenditionTimescale(kind), next: first}
 	t.rends = append(t.rends, r)
 	return r
 }
@@ -107,7 +107,7 @@ func (t *Timeline) snapshotHeader() Header {
 	return h
 }
 
-// Part appends a chunk: its bytes go to the spool before the View that announces it.
+// Part appends a chunk, whose times are in its track's timescale: its bytes go to the spool before the View that announces it.
 func (t *Timeline) Part(i int, p media.Part, last bool) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -115,7 +115,9 @@ func (t *Timeline) Part(i int, p media.Part, last bool) error {
 		return ErrClosed
 	}
 	r := t.slots[i]
-	seg := media.Segment{Number: r.next, Start: p.Start, Epoch: t.header.Epoch, Init: r.inits[len(r.inits)-1].ID, Disc: t.header.Disc, First: r.next == t.header.Number}
+	in := &r.inits[len(r.inits)-1]
+	p = rescalePart(p, in.Track.Timescale, r.scale)
+	seg := media.Segment{Number: r.next, Start: p.Start, Epoch: t.header.Epoch, Init: in.ID, Disc: t.header.Disc, First: r.next == t.header.Number}
 	index := 0
 	if r.open != nil {
 		seg = *r.open
@@ -227,8 +229,8 @@ func (t *Timeline) gap(r *rendition) {
 			continue
 		}
 		like := o.sealed[r.next-o.sealed[0].Number]
-		seg.Start = rescale(like.Start, o.scale, r.scale)
-		seg.Duration = rescale(like.End(), o.scale, r.scale) - seg.Start
+		seg.Start = media.Rescale(like.Start, o.scale, r.scale)
+		seg.Duration = media.Rescale(like.End(), o.scale, r.scale) - seg.Start
 		seg.Epoch, seg.Disc, seg.First = like.Epoch, like.Disc, like.First
 		break
 	}
@@ -247,7 +249,7 @@ func (t *Timeline) add(r *rendition, seg media.Segment, parts []media.Part) {
 	t.forget(r)
 }
 
-func rescale(ticks int64, from, to uint32) int64 {
-	f := int64(from)
-	return ticks/f*int64(to) + (ticks%f*int64(to)+f/2)/f
+func rescalePart(p media.Part, from, to uint32) media.Part {
+	p.Start, p.Duration = media.Rescale(p.Start, from, to), media.Rescale(p.Duration, from, to)
+	return p
 }

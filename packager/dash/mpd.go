@@ -146,7 +146,7 @@ func encode(m *mpd.MPD, periods []period) ([]byte, error) {
 			}
 			out = append(out, pieces[n]...)
 			out = append(out, "<SegmentTimeline>"...)
-			out = appendTimeline(out, s.segments)
+			out = appendTimeline(out, s)
 			out = append(out, "</SegmentTimeline>"...)
 			n++
 		}

@@ -23,6 +23,7 @@ type period struct {
 type span struct {
 	rendition *media.Rendition
 	segments  []media.Segment
+	timescale uint32 // of the media, which is the SegmentTemplate's
 }
 
 func (s span) start() time.Duration { return s.rendition.Time(s.segments[0].Start) }
@@ -123,8 +124,12 @@ func spans(v *media.View, run []media.Segment) (list []span) {
 			if r.Kind != kind {
 				continue
 			}
-			if segments := withMedia(r, run[0].Epoch, run[0].Number); len(segments) > 0 && r.Init(segments[0].Init) != nil {
-				list = append(list, span{r, segments})
+			segments := withMedia(r, run[0].Epoch, run[0].Number)
+			if len(segments) == 0 {
+				continue
+			}
+			if in := r.Init(segments[0].Init); in != nil {
+				list = append(list, span{r, segments, in.Track.Timescale})
 			}
 		}
 	}
@@ -222,9 +227,9 @@ func segmentTemplate(p period, s span) *mpd.SegmentTemplateType {
 		Media:          fmt.Sprintf("$RepresentationID$/seg-%d-$Number$.m4s", p.epoch),
 		Initialization: media.Ref{Rendition: r.Name, Kind: media.ObjectInit, Epoch: first.Init}.Name(),
 	}
-	t.Timescale = mpd.Ptr(r.Timescale)
+	t.Timescale = mpd.Ptr(s.timescale)
 	t.StartNumber = mpd.Ptr(uint32(first.Number))
-	if offset := media.Ticks(p.origin, r.Timescale); offset > 0 {
+	if offset := media.Ticks(p.origin, s.timescale); offset > 0 {
 		t.PresentationTimeOffset = mpd.Ptr(uint64(offset))
 	}
 	t.SegmentTimeline = &mpd.SegmentTimelineType{}

@@ -6,9 +6,11 @@ import (
 	"headwater.stream/internal/media"
 )
 
-// appendTimeline appends the S elements of consecutive segments: equal durations merged into @r, @t on the first and
+// appendTimeline appends the S elements of a span's segments, in the timescale of the media: equal durations merged into @r, @t on the first and
 // wherever a segment does not start where the one before ended.
-func appendTimeline(dst []byte, segments []media.Segment) []byte {
+func appendTimeline(dst []byte, sp span) []byte {
+	segments := sp.segments
+	scaled := func(ticks int64) int64 { return media.Rescale(ticks, sp.rendition.Timescale, sp.timescale) }
 	for i := 0; i < len(segments); {
 		s := &segments[i]
 		j := i + 1
@@ -17,9 +19,9 @@ func appendTimeline(dst []byte, segments []media.Segment) []byte {
 		}
 		dst = append(dst, "<S"...)
 		if i == 0 || s.Start != segments[i-1].End() {
-			dst = appendAttr(dst, " t=", s.Start)
+			dst = appendAttr(dst, " t=", scaled(s.Start))
 		}
-		dst = appendAttr(dst, " d=", s.Duration)
+		dst = appendAttr(dst, " d=", scaled(s.Duration))
 		if repeat := j - i - 1; repeat > 0 {
 			dst = appendAttr(dst, " r=", int64(repeat))
 		}
