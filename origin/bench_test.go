@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"headwater.stream/internal/media"
 	"headwater.stream/origin"
@@ -16,6 +17,8 @@ type discard struct{ header http.Header }
 func (d *discard) Header() http.Header         { return d.header }
 func (d *discard) Write(b []byte) (int, error) { return len(b), nil }
 func (d *discard) WriteHeader(int)             {}
+
+func (d *discard) SetWriteDeadline(time.Time) error { return nil }
 
 func benchmark(b *testing.B, target string, header ...string) {
 	m := newMemory(true)

@@ -30,9 +30,7 @@ func (h *Handler) object(w http.ResponseWriter, r *http.Request, c *Channel, ref
 		_ = obj.Close()
 	}()
 	head := w.Header()
-	// The name stands for these bytes for ever, so it is the entity tag.
-	file := ref.File()
-	etag := `"` + ref.Rendition + "-" + file[:len(file)-len(".m4s")] + `"`
+	etag := entityTag(ref)
 	if matches(r.Header["If-None-Match"], etag) {
 		h.metrics.Objects.Add(1)
 		head["Etag"], head["Cache-Control"] = []string{etag}, h.values.immutable
@@ -70,6 +68,16 @@ func (h *Handler) object(w http.ResponseWriter, r *http.Request, c *Channel, ref
 	}
 	h.send(w, r, status, section(obj.Data, start, size), size)
 	return nil
+}
+
+// entityTag returns an object's entity tag: its name, which stands for the same bytes for ever (invariant I1).
+func entityTag(ref media.Ref) string {
+	b := make([]byte, 0, 64)
+	b = append(b, '"')
+	b = append(b, ref.Rendition...)
+	b = append(b, '-')
+	b = ref.AppendFile(b)
+	return string(append(b, '"'))
 }
 
 // ahead reports whether a segment or part is one that may yet come.
