@@ -1,6 +1,10 @@
 package hls
 
-import "headwater.stream/internal/media"
+import (
+	"math"
+
+	"headwater.stream/internal/media"
+)
 
 // Edge returns the newest thing that a rendition's media playlist lists: part index part of segment msn, or, when that
 // segment's parts are not listed, the whole segment with part -1. ok is false while it lists nothing.
@@ -24,6 +28,30 @@ func listedParts(v *media.View, r *media.Rendition, number uint64) []media.Part 
 		return parts
 	}
 	return nil
+}
+
+// partTargets is how far from the live edge parts stay listed, in target durations; minPartSegments is how many complete
+// segments keep them in any case, for players that join (8216bis 6.2.2).
+const (
+	partTargets     = 3
+	minPartSegments = 2
+)
+
+// partsFrom returns the number of the oldest segment whose parts are listed.
+func partsFrom(v *media.View, r *media.Rendition) uint64 {
+	after := int64(0) // from the end of the segment to the live edge
+	if r.Open != nil {
+		after = r.Open.Duration
+	}
+	limit := media.Ticks(partTargets*v.SegmentTarget, r.Timescale)
+	oldest := uint64(math.MaxUint64)
+	for i := len(r.Segments) - 1; i >= 0 && (after < limit || len(r.Segments)-1-i < minPartSegments); i-- {
+		if seg := r.Segments[i]; len(listedParts(v, r, seg.Number)) > 0 { // a gap between has none
+			oldest = seg.Number
+		}
+		after += r.Segments[i].Duration
+	}
+	return oldest
 }
 
 func openParts(v *media.View, r *media.Rendition) []media.Part {

@@ -219,6 +219,30 @@ func checkDelta(t *testing.T, full, delta []byte) {
 	}
 }
 
+// TestOldParts: parts leave the playlist three target durations from the live edge, but two segments keep theirs.
+func TestOldParts(t *testing.T) {
+	s := newSim(true, 20)
+	s.keep = 9
+	for range 8 {
+		s.segment()
+	}
+	s.step()
+	v := s.view()
+	full, _ := render(v, "v1")
+	for number, want := range map[int]bool{8: true, 7: true, 6: true, 5: true, 4: false, 3: false} { // 5 ends 4.2 s before the edge
+		if got := bytes.Contains(full, []byte(fmt.Sprintf("-%d-0.m4s", number))); got != want {
+			t.Errorf("parts of segment %d are listed: %v, want %v", number, got, want)
+		}
+	}
+	v.SegmentTarget /= 2 // now all but the last is too old
+	full, _ = render(v, "v1")
+	for number, want := range map[int]bool{8: true, 7: true, 6: true, 5: false} {
+		if got := bytes.Contains(full, []byte(fmt.Sprintf("-%d-0.m4s", number))); got != want {
+			t.Errorf("short targets: parts of segment %d are listed: %v, want %v", number, got, want)
+		}
+	}
+}
+
 // TestDurations is rule B3: any run of EXTINF adds up to the media time, and no part is longer than PART-TARGET.
 func TestDurations(t *testing.T) {
 	s := newSim(true, 4000)

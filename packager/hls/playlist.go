@@ -62,12 +62,9 @@ func (p *Playlist) update(v *media.View, r *media.Rendition) {
 	}
 	first := p.firstNumber(r)
 	p.lines.slide(first)
-	for i := int(p.lines.next - first); i < len(r.Segments); i++ { // numbers are consecutive
-		seg := r.Segments[i]
-		if len(listedParts(v, r, seg.Number)) > 0 {
-			break
-		}
-		p.lines.add(v, r, before(r, i), seg)
+	end := partsFrom(v, r)
+	for i := int(p.lines.next - first); i < len(r.Segments) && r.Segments[i].Number < end; i++ { // numbers are consecutive
+		p.lines.add(v, r, before(r, i), r.Segments[i])
 	}
 }
 

@@ -10,7 +10,8 @@ import (
 // sim is a presentation made of arithmetic: 30 fps video and 48 kHz audio in segments of two seconds and parts of a fifth.
 type sim struct {
 	v      media.View
-	window int // listed segments at most
+	window int    // listed segments at most
+	keep   uint64 // segments before the last whose parts are known
 	epoch  uint32
 	disc   uint32
 	number uint64
@@ -26,7 +27,7 @@ const (
 )
 
 func newSim(parts bool, window int) *sim {
-	s := &sim{window: window, epoch: 1_764_077_000, number: 0, first: true}
+	s := &sim{window: window, keep: 2, epoch: 1_764_077_000, number: 0, first: true}
 	s.v = media.View{
 		Anchor: time.Date(2026, 11, 25, 13, 0, 0, 123_400_000, time.UTC), SegmentTarget: 2 * time.Second,
 		Renditions: []media.Rendition{
@@ -101,7 +102,7 @@ func (s *sim) seal(r *media.Rendition) {
 func (s *sim) slide(r *media.Rendition) {
 	r.Segments = r.Segments[max(0, len(r.Segments)-s.window):]
 	last, _ := r.LastNumber()
-	r.Parts = slices.DeleteFunc(slices.Clone(r.Parts), func(p media.Part) bool { return p.Number+2 < last })
+	r.Parts = slices.DeleteFunc(slices.Clone(r.Parts), func(p media.Part) bool { return p.Number+s.keep < last })
 }
 
 // segment steps to the end of the segment.
