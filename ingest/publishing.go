@@ -91,8 +91,11 @@ func (c *conn) createStream(m *message, cmd command) (bool, error) {
 func (c *conn) deleteStream(m *message, cmd command) (bool, error) {
 	id := m.stream
 	if len(cmd.args) > 1 {
-		if v, ok := cmd.args[1].(float64); ok && v >= 0 && v < maxStreams {
-			id = uint32(v)
+		if v, ok := cmd.args[1].(float64); ok {
+			id = maxStreams
+			if v >= 0 && v < maxStreams {
+				id = uint32(v)
+			}
 		}
 	}
 	if c.session != nil && (id == c.stream || id == 0) {
