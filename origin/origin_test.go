@@ -344,7 +344,7 @@ func TestDirectives(t *testing.T) {
 	m.end()
 	for _, query := range []string{"_HLS_msn=400", "_HLS_msn=21&_HLS_part=0&_HLS_skip=YES"} { // ignored after ENDLIST
 		r := ask(h, "GET", base+"v1/media.m3u8?"+query)
-		if text := body(t, r); r.StatusCode != 200 || !strings.HasSuffix(text, "#EXT-X-ENDLIST\n") || strings.Contains(text, "SKIP") {
+		if text := body(t, r); r.StatusCode != 200 || !strings.HasSuffix(text, "#EXT-X-ENDLIST\n") || strings.Contains(text, "#EXT-X-SKIP") {
 			t.Errorf("%s at the end: %d\n%s", query, r.StatusCode, text)
 		}
 	}

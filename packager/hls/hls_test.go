@@ -219,6 +219,28 @@ func checkDelta(t *testing.T, full, delta []byte) {
 	}
 }
 
+// TestEnd: a live playlist ends in place; the playlist of a recording is of type VOD.
+func TestEnd(t *testing.T) {
+	s := newSim(true, 20)
+	followed := hls.NewPlaylist("v1")
+	before, _ := followed.Render(s.segment())
+	v := s.end()
+	after, delta := followed.Render(v)
+	recorded, _ := render(v, "v1")
+	head := func(b []byte) string { return string(b[:bytes.Index(b, []byte("#EXT-X-MAP"))]) }
+	if got, want := head(join(after)), head(join(before)); got != want {
+		t.Errorf("the header was\n%s\nand is at the end\n%s", want, got)
+	}
+	for name, b := range map[string][]byte{"live": join(after), "recorded": recorded} {
+		if !bytes.HasSuffix(b, []byte("#EXT-X-ENDLIST\n")) || bytes.Contains(b, []byte("PRELOAD-HINT")) || bytes.Contains(b, []byte("#EXT-X-PART:")) || delta != nil {
+			t.Errorf("%s ends as\n%s", name, b)
+		}
+	}
+	if !bytes.Contains(recorded, []byte("#EXT-X-PLAYLIST-TYPE:VOD\n")) || bytes.Contains(recorded, []byte("SERVER-CONTROL")) || bytes.Contains(recorded, []byte("PART-INF")) {
+		t.Errorf("the recording is\n%s", recorded)
+	}
+}
+
 // TestOldParts: parts leave the playlist three target durations from the live edge, but two segments keep theirs.
 func TestOldParts(t *testing.T) {
 	s := newSim(true, 20)

@@ -19,10 +19,15 @@ const skipTargets = 6
 
 // Playlist renders the media playlist of one rendition, View after View. It keeps the text of what does not change, so a
 // new View costs the same however long the window is. One goroutine at a time may use it.
+//
+// When the presentation ends under a Playlist that has written it live, players find the playlist they follow with
+// EXT-X-ENDLIST added and nothing else edited (rule B15). A Playlist whose first View has ended writes a recording:
+// PLAYLIST-TYPE VOD, and none of the tags of live delivery.
 type Playlist struct {
 	rendition string
 	lines     lines
 	anchor    time.Time
+	live      bool // a live playlist was written
 }
 
 // NewPlaylist returns the Playlist of the rendition with that name.
@@ -39,6 +44,7 @@ func (p *Playlist) Render(v *media.View) (full, delta [][]byte) {
 	if _, _, ok := Edge(v, r); !ok {
 		return nil, nil
 	}
+	p.live = p.live || !v.Ended
 	p.update(v, r)
 	tail := p.tail(v, r)
 	first := p.firstNumber(r)
@@ -95,10 +101,10 @@ func (p *Playlist) header(v *media.View, r *media.Rendition, first uint64, skip 
 	b = append(b, "\n#EXT-X-TARGETDURATION:"...)
 	b = strconv.AppendInt(b, targetDuration(v), 10)
 	b = append(b, "\n#EXT-X-INDEPENDENT-SEGMENTS\n"...)
-	if v.Ended {
-		b = append(b, "#EXT-X-PLAYLIST-TYPE:VOD\n"...)
-	} else {
+	if p.live {
 		b = appendControl(b, v)
+	} else {
+		b = append(b, "#EXT-X-PLAYLIST-TYPE:VOD\n"...)
 	}
 	b = append(b, "#EXT-X-MEDIA-SEQUENCE:"...)
 	b = strconv.AppendUint(b, first, 10)
