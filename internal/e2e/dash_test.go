@@ -3,8 +3,11 @@ package e2e
 import (
 	"encoding/xml"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // mpd is what the tests read of a DASH manifest.
@@ -65,23 +68,51 @@ func (m mpd) segments(t *testing.T, u string) (media, inits map[string][]string)
 				}
 				fill := strings.NewReplacer("$RepresentationID$", r.ID, "$Bandwidth$", r.Bandwidth)
 				inits[set.ContentType] = append(inits[set.ContentType], resolve(t, u, fill.Replace(tpl.Initialization)))
-				number, time := int64(1), int64(0)
+				number, at := int64(1), int64(0)
 				if tpl.StartNumber != nil {
 					number = *tpl.StartNumber
 				}
 				for _, s := range tpl.Timeline {
 					if s.T != nil {
-						time = *s.T
+						at = *s.T
 					}
 					for range s.R + 1 {
-						name := strings.NewReplacer("$Number$", fmt.Sprint(number), "$Time$", fmt.Sprint(time)).Replace(fill.Replace(tpl.Media))
+						name := strings.NewReplacer("$Number$", fmt.Sprint(number), "$Time$", fmt.Sprint(at)).Replace(fill.Replace(tpl.Media))
 						media[set.ContentType] = append(media[set.ContentType], resolve(t, u, name))
 						number++
-						time += s.D
+						at += s.D
 					}
 				}
 			}
 		}
 	}
 	return media, inits
+}
+
+// assemble reads a presentation as its MPD says: each track's initialization section and then every listed segment, once
+// and in order.
+func assemble(t *testing.T, u string) []Packet {
+	t.Helper()
+	media, inits := manifest(t, u).segments(t, u)
+	var all []Packet
+	for _, kind := range []string{"video", "audio"} {
+		if len(inits[kind]) != 1 {
+			t.Errorf("%s: %d initialization sections for %s, want 1", u, len(inits[kind]), kind)
+			continue
+		}
+		file := filepath.Join(t.TempDir(), kind+".mp4")
+		whole := get(t, inits[kind][0]).Body
+		for _, s := range media[kind] {
+			whole = append(whole, get(t, s).Body...)
+		}
+		if err := os.WriteFile(file, whole, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		packets, err := probe(time.Minute, file)
+		if err != nil {
+			t.Errorf("%s: %s: %v", u, kind, err)
+		}
+		all = append(all, packets...)
+	}
+	return all
 }

@@ -4,7 +4,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -33,7 +32,10 @@ func TestRecordAndReplay(t *testing.T) {
 	var hlsErr error
 	read.Go(func() { hls, hlsErr = probe(90*time.Second, HLS(c.Public), "-live_start_index", "0") })
 	// ffprobe never leaves a live MPD by itself: it is stopped when the recording has ended.
-	read.Go(func() { dash, _ = probe((clipSeconds+15)*time.Second, DASH(c.Public)) })
+	read.Go(func() {
+		dash, _ = probe((clipSeconds+15)*time.Second, DASH(c.Public))
+		dash = asOfFFmpeg(dash)
+	})
 
 	encoder.Wait(t, (clipSeconds+20)*time.Second)
 	c.Shows(t, c.Public, clipSeconds*time.Second, 10*time.Second)
@@ -49,13 +51,14 @@ func TestRecordAndReplay(t *testing.T) {
 			t.Errorf("%s: ENDLIST although the output lives", u)
 		}
 	}
+	sameFrames(t, "live DASH, by its manifest", assemble(t, DASH(c.Public)), sent, audioMissing)
 	c.End(t)
 	read.Wait()
 	if hlsErr != nil {
 		t.Errorf("ffprobe did not come to the end of the live HLS: %v", hlsErr)
 	}
 	sameFrames(t, "live HLS", hls, sent, audioMissing)
-	sameFrames(t, "live DASH", dash, sent, audioMissing)
+	sameFrames(t, "live DASH", dash, sentFor(dash, sent), audioMissing)
 
 	for kind, u := range tracks {
 		p := playlist(t, u)
@@ -71,13 +74,7 @@ func TestRecordAndReplay(t *testing.T) {
 	if m := manifest(t, DASH(c.Public)); m.Type != "static" {
 		t.Errorf("the MPD of the recording is %s", m.Type)
 	}
-	for what, u := range map[string]string{"HLS replay": HLS(c.Public), "DASH replay": DASH(c.Public)} {
-		got, err := probe(time.Minute, u)
-		if err != nil {
-			t.Errorf("%s: %v", what, err)
-		}
-		sameFrames(t, what, got, sent, audioMissing)
-	}
+	wholePresentation(t, "replay", c.Public, sent)
 
 	// The copy, below a name that the watch page knows to have both manifests.
 	elsewhere := t.TempDir()
@@ -85,13 +82,7 @@ func TestRecordAndReplay(t *testing.T) {
 		t.Fatal(err)
 	}
 	origin := plainOrigin(t, elsewhere)
-	for _, u := range []string{HLS(origin.URL + "/copy.ism/"), DASH(origin.URL + "/copy.ism/")} {
-		got, err := probe(time.Minute, u)
-		if err != nil {
-			t.Errorf("the copy: %v", err)
-		}
-		sameFrames(t, "the copy, "+u[strings.LastIndex(u, "/")+1:], got, sent, audioMissing)
-	}
+	wholePresentation(t, "the copy", origin.URL+"/copy.ism/", sent)
 	b := NewBrowser(t)
 	for _, u := range []string{
 		origin.URL + "/watch/?src=/copy.ism/master.m3u8", origin.URL + "/watch/?src=/copy.ism/manifest.mpd",
@@ -103,6 +94,51 @@ func TestRecordAndReplay(t *testing.T) {
 		}
 		p.Close()
 	}
+}
+
+// wholePresentation checks that a recording has every frame once in HLS and in DASH.
+func wholePresentation(t *testing.T, what, base string, sent []Packet) {
+	t.Helper()
+	hls, err := probe(time.Minute, HLS(base))
+	if err != nil {
+		t.Errorf("%s: HLS: %v", what, err)
+	}
+	sameFrames(t, what+", HLS", hls, sent, audioMissing)
+	dash, err := probe(time.Minute, DASH(base))
+	if err != nil {
+		t.Errorf("%s: DASH: %v", what, err)
+	}
+	dash = asOfFFmpeg(dash)
+	sameFrames(t, what+", DASH", dash, sentFor(dash, sent), audioMissing)
+	sameFrames(t, what+", DASH by its manifest", assemble(t, DASH(base)), sent, audioMissing)
+}
+
+// asOfFFmpeg takes out what ffmpeg's own DASH reader does wrong, also with what ffmpeg's DASH writer writes (5.1): of a
+// live MPD it fetches segments again that do not start at a whole second. What it should have read is in assemble.
+func asOfFFmpeg(packets []Packet) []Packet {
+	newest := map[string]float64{}
+	var once []Packet
+	for _, p := range packets {
+		if last, any := newest[p.Kind]; any && p.DTS <= last {
+			continue
+		}
+		newest[p.Kind] = p.DTS
+		once = append(once, p)
+	}
+	return once
+}
+
+// sentFor leaves the last video frame out of what was sent when that reader stopped one frame early, as it does at the
+// end of every MPD.
+func sentFor(got, sent []Packet) []Packet {
+	last := len(sent) - 1
+	for last >= 0 && sent[last].Kind != "video" {
+		last--
+	}
+	if last >= 0 && len(of(got, "video")) == len(of(sent, "video"))-1 {
+		return slices.Delete(slices.Clone(sent), last, last+1)
+	}
+	return sent
 }
 
 func segmentURLs(p Playlist) []string {
