@@ -20,9 +20,8 @@ type demuxer struct {
 
 	tracks    []media.Track // as last announced
 	announced bool
-	started   bool
-	first     int64 // ms, of the first frame
 	now       int64 // ms, of the last frame
+	first     int64 // ms, of the first frame held back
 	held      []heldSample
 	heldBytes int
 }
@@ -74,9 +73,6 @@ func (d *demuxer) message(kind media.Kind, ts uint32, b []byte) error {
 		err = d.configure(l, t)
 	case packetFrame:
 		d.now = d.clock.unwrap(ts)
-		if !d.started {
-			d.started, d.first = true, d.now
-		}
 		err = d.frame(l, t)
 	default:
 		d.counters.drop(DropUnknown)
@@ -90,7 +86,10 @@ func (d *demuxer) message(kind media.Kind, ts uint32, b []byte) error {
 // settle announces the tracks when they are complete, or have to be taken for complete.
 func (d *demuxer) settle() error {
 	video, audio := d.lanes[0].codec != nil, d.lanes[1].codec != nil
-	waited := time.Duration(max(d.now-d.first, d.first-d.now)) * time.Millisecond
+	waited := time.Duration(0)
+	if len(d.held) > 0 {
+		waited = time.Duration(max(d.now-d.first, d.first-d.now)) * time.Millisecond
+	}
 	switch {
 	case video && audio:
 	case !video && !audio:
@@ -181,6 +180,9 @@ func (d *demuxer) frame(l *lane, t tag) error {
 	}
 	if d.announced {
 		return d.deliver(l, s)
+	}
+	if len(d.held) == 0 {
+		d.first = d.now
 	}
 	s.Data = bytes.Clone(s.Data)
 	d.held = append(d.held, heldSample{l, s})
