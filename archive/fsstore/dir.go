@@ -48,8 +48,8 @@ type growing struct {
 
 var _ archive.Dir = (*Dir)(nil)
 
-func newDir(root *os.Root, opt Options) *Dir {
-	return &Dir{root: root, sync: newSyncer(root, opt), inits: map[string]bool{}, rends: map[string]*rendition{}}
+func newDir(root *os.Root, store *Store) *Dir {
+	return &Dir{root: root, sync: newSyncer(root, store), inits: map[string]bool{}, rends: map[string]*rendition{}}
 }
 
 func segmentName(rendition string, s media.Segment) string {

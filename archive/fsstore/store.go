@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"sync"
 	"time"
 
 	"headwater.stream/archive"
@@ -27,6 +28,11 @@ type Store struct {
 	root *os.Root
 	path string
 	opt  Options
+	stop chan struct{}
+	wg   sync.WaitGroup
+
+	mu      sync.Mutex
+	syncers map[*syncer]bool // of directories that are written to
 }
 
 var _ archive.Store = (*Store)(nil)
@@ -49,7 +55,11 @@ func New(path string, opt Options) (*Store, error) {
 	if opt.Log == nil {
 		opt.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Store{root: root, path: path, opt: opt}, nil
+	s := &Store{root: root, path: path, opt: opt, stop: make(chan struct{}), syncers: map[*syncer]bool{}}
+	if opt.Sync > 0 {
+		s.wg.Go(s.syncLoop)
+	}
+	return s, nil
 }
 
 // Path returns the path of the directory called name.
@@ -67,7 +77,7 @@ func (s *Store) Open(name string) (archive.Dir, error) {
 	if err != nil {
 		return nil, fmt.Errorf("fsstore: %w", err)
 	}
-	return newDir(root, s.opt), nil
+	return newDir(root, s), nil
 }
 
 // Remove implements archive.Store.
@@ -101,5 +111,9 @@ func (s *Store) List() ([]string, error) {
 	return names, nil
 }
 
-// Close closes the store's handle.
-func (s *Store) Close() error { return s.root.Close() }
+// Close stops the store's goroutine and closes its handle. Directories are closed by who opened them, before.
+func (s *Store) Close() error {
+	close(s.stop)
+	s.wg.Wait()
+	return s.root.Close()
+}

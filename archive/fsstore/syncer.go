@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"os"
 	"slices"
 	"sync"
@@ -13,38 +12,45 @@ import (
 	"headwater.stream/internal/media"
 )
 
-// syncer forces written bytes to the disk at an interval, away from the writer.
+// syncer forces written bytes of one directory to the disk when the store's loop comes round.
 type syncer struct {
 	root  *os.Root
-	every time.Duration
-	log   *slog.Logger
-	stop  chan struct{}
-	wg    sync.WaitGroup
+	store *Store
+
+	flushing sync.Mutex // held while the disk works, never by the writer
 
 	mu     sync.Mutex
 	dirty  map[*os.File]bool
 	dirs   map[string]bool
 	closed []*os.File // to be closed once they are synced
 	failed error      // of the last sync; bytes written before it may be gone
-	runs   bool
+	listed bool       // the loop knows it: a directory that is only read is not in it
 }
 
-func newSyncer(root *os.Root, opt Options) *syncer {
-	s := &syncer{root: root, every: opt.Sync, log: opt.Log, stop: make(chan struct{}), dirty: map[*os.File]bool{}, dirs: map[string]bool{}}
-	return s
+func newSyncer(root *os.Root, store *Store) *syncer {
+	return &syncer{root: root, store: store, dirty: map[*os.File]bool{}, dirs: map[string]bool{}}
 }
 
-func (s *syncer) run() {
-	t := time.NewTicker(s.every)
+// syncLoop syncs one directory after the other at the interval. It is one goroutine for all: each fsync takes a thread.
+func (s *Store) syncLoop() {
+	t := time.NewTicker(s.opt.Sync)
 	defer t.Stop()
 	for {
 		select {
 		case <-t.C:
-			if err := s.flush(); err != nil {
-				s.log.Error("syncing to disk", "dir", s.root.Name(), "err", err)
-			}
 		case <-s.stop:
 			return
+		}
+		s.mu.Lock()
+		list := make([]*syncer, 0, len(s.syncers))
+		for y := range s.syncers {
+			list = append(list, y)
+		}
+		s.mu.Unlock()
+		for _, y := range list {
+			if err := y.flush(); err != nil {
+				s.opt.Log.Error("syncing to disk", "dir", y.root.Name(), "err", err)
+			}
 		}
 	}
 }
@@ -52,15 +58,17 @@ func (s *syncer) run() {
 // file notes that f, in directory dir, has bytes to sync; without an interval it syncs at once. A sync that failed in the
 // background is reported here, once: what was written before it cannot be trusted (fsync errors are not repeated).
 func (s *syncer) file(f *os.File, dir string) error {
-	if s.every == 0 {
+	if s.store.opt.Sync == 0 {
 		return errors.Join(f.Sync(), s.flushDirs())
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.dirty[f] = true
-	if !s.runs { // a directory that is only read needs no goroutine
-		s.runs = true
-		s.wg.Go(s.run)
+	if !s.listed {
+		s.listed = true
+		s.store.mu.Lock()
+		s.store.syncers[s] = true
+		s.store.mu.Unlock()
 	}
 	err := s.failed
 	s.failed = nil
@@ -79,7 +87,7 @@ func (s *syncer) done(f *os.File) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = append(s.closed, f)
-	if s.every == 0 {
+	if s.store.opt.Sync == 0 {
 		s.closeDone()
 	}
 }
@@ -89,7 +97,7 @@ func (s *syncer) closeDone() {
 	for _, f := range s.closed {
 		delete(s.dirty, f)
 		if err := f.Close(); err != nil {
-			s.log.Error("closing", "file", f.Name(), "err", err)
+			s.store.opt.Log.Error("closing", "file", f.Name(), "err", err)
 		}
 	}
 	s.closed = nil
@@ -109,6 +117,8 @@ func (s *syncer) flushDirs() error {
 
 // flush syncs all that is dirty. No lock is held while the disk works.
 func (s *syncer) flush() error {
+	s.flushing.Lock()
+	defer s.flushing.Unlock()
 	s.mu.Lock()
 	dirty, closed := s.dirty, s.closed
 	s.dirty, s.closed = map[*os.File]bool{}, nil
@@ -134,8 +144,9 @@ func (s *syncer) flush() error {
 }
 
 func (s *syncer) close() error {
-	close(s.stop)
-	s.wg.Wait()
+	s.store.mu.Lock()
+	delete(s.store.syncers, s)
+	s.store.mu.Unlock()
 	return s.flush()
 }
 

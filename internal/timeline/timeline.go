@@ -50,6 +50,8 @@ type state struct {
 	view *media.View
 	kept []kept // by rendition
 	gate chan struct{}
+	// waiting counts those who wait at the gate, so that one where nobody waits is closed on the spot.
+	waiting atomic.Int32
 }
 
 // kept is what can still be opened though it may be listed no more.
@@ -136,9 +138,11 @@ func (t *Timeline) Next(ctx context.Context, after uint64) (*media.View, error) 
 		if s.view.Revision > after {
 			return s.view, nil
 		}
+		s.waiting.Add(1)
 		select {
 		case <-s.gate:
 		case <-ctx.Done():
+			s.waiting.Add(-1)
 			return nil, ctx.Err()
 		}
 	}

@@ -146,7 +146,7 @@ func (t *Timeline) publish() {
 	if old == nil {
 		return
 	}
-	if t.closed {
+	if t.closed || old.waiting.Load() == 0 {
 		close(old.gate)
 		return
 	}
