@@ -20,27 +20,39 @@ type Channel struct {
 	writer       *dash.Writer // guarded by mpd.mu
 	mu           sync.Mutex   // guards adding to playlists
 	playlists    atomic.Pointer[map[string]*manifest]
+	followed     map[string]*hls.Playlist // by rendition, of the Channel before; never written
 }
 
 // ChannelOptions says more about a Channel; the zero value will do.
 type ChannelOptions struct {
-	// After is the Channel whose URLs this one takes over, for example the replay of what a live output has recorded: its
-	// MPD then keeps the timeline that players have, instead of starting at 0 as that of a recording does.
+	// After is the Channel whose URLs this one takes over, for example that of the output whose recording this one replays.
+	// What players of a live presentation rely on then stays: the timeline of the MPD, which in a recording would start at
+	// 0, and PART-TARGET.
 	After *Channel
 }
 
 // NewChannel returns the Channel of a presentation.
 func NewChannel(p Presentation, o ChannelOptions) *Channel {
-	c := &Channel{p: p, writer: dash.NewWriter()}
+	c := &Channel{p: p, writer: dash.NewWriter(), followed: map[string]*hls.Playlist{}}
 	if o.After != nil {
-		o.After.mpd.mu.Lock()
-		c.writer = o.After.writer.Clone()
-		o.After.mpd.mu.Unlock()
+		o.After.handOver(c)
 	}
 	c.playlists.Store(&map[string]*manifest{})
 	c.multivariant.render = whole(func(v *media.View) ([]byte, error) { return hls.Multivariant(v), nil })
 	c.mpd.render = whole(c.writer.Render)
 	return c
+}
+
+// handOver gives the next Channel what must not change with it.
+func (c *Channel) handOver(next *Channel) {
+	c.mpd.mu.Lock()
+	next.writer = c.writer.Clone()
+	c.mpd.mu.Unlock()
+	for name, m := range *c.playlists.Load() {
+		m.mu.Lock()
+		next.followed[name] = m.playlist.Clone()
+		m.mu.Unlock()
+	}
 }
 
 // playlist returns the media playlist of a rendition that the presentation has.
@@ -54,7 +66,11 @@ func (c *Channel) playlist(rendition string) *manifest {
 	if m := old[rendition]; m != nil {
 		return m
 	}
-	m := &manifest{render: mediaPlaylist(hls.NewPlaylist(rendition))}
+	p := c.followed[rendition]
+	if p == nil {
+		p = hls.NewPlaylist(rendition)
+	}
+	m := &manifest{render: mediaPlaylist(p), playlist: p}
 	next := map[string]*manifest{rendition: m}
 	for name, m := range old {
 		next[name] = m
@@ -66,9 +82,10 @@ func (c *Channel) playlist(rendition string) *manifest {
 // manifest is one manifest, rendered when somebody asks for a View that nobody has asked for yet. A crowd that is woken by
 // the same View costs one render: the first holds mu, the others wait for it or find the result.
 type manifest struct {
-	now    atomic.Pointer[rendered]
-	mu     sync.Mutex // held while rendering
-	render func(v *media.View, last *rendered) (*rendered, error)
+	now      atomic.Pointer[rendered]
+	mu       sync.Mutex // held while rendering
+	render   func(v *media.View, last *rendered) (*rendered, error)
+	playlist *hls.Playlist // of a media playlist, guarded by mu
 }
 
 // rendered is a manifest of one View. delta is nil when there is no delta update, full when there is nothing to play yet.

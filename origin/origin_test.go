@@ -409,24 +409,32 @@ func TestTime(t *testing.T) {
 	}
 }
 
-// TestHandOver: the replay of an output takes over its URLs; the MPD that live viewers follow keeps its timeline, the one of
-// a recording that is opened later begins at 0.
+// TestHandOver: the replay of an output takes over its URLs; what live viewers follow keeps its timeline and PART-TARGET, a
+// recording that is opened later begins at 0.
 func TestHandOver(t *testing.T) {
 	m := newMemory(true)
 	m.window = 3
 	m.steps(9 * partsPerSegment)
 	live := origin.NewChannel(m, origin.ChannelOptions{})
-	get := func(c *origin.Channel) string {
-		return body(t, ask(origin.NewHandler(origin.Options{Resolver: catalog{channel: c}}), "GET", base+"manifest.mpd"))
+	get := func(c *origin.Channel, file string) string {
+		return body(t, ask(origin.NewHandler(origin.Options{Resolver: catalog{channel: c}}), "GET", base+file))
 	}
-	if text := get(live); !strings.Contains(text, `type="dynamic"`) || !strings.Contains(text, `start="PT0S"`) || strings.Contains(text, "presentationTimeOffset") {
+	if text := get(live, "manifest.mpd"); !strings.Contains(text, `type="dynamic"`) || !strings.Contains(text, `start="PT0S"`) || strings.Contains(text, "presentationTimeOffset") {
 		t.Errorf("the live MPD is\n%s", text)
 	}
+	get(live, "v1/media.m3u8")
 	m.end()
-	if text := get(origin.NewChannel(m, origin.ChannelOptions{After: live})); !strings.Contains(text, `type="static" mediaPresentationDuration="PT18S"`) {
+	follows, opened := origin.NewChannel(m, origin.ChannelOptions{After: live}), origin.NewChannel(m, origin.ChannelOptions{})
+	if text := get(follows, "manifest.mpd"); !strings.Contains(text, `type="static" mediaPresentationDuration="PT18S"`) {
 		t.Errorf("the MPD that follows is\n%s", text)
 	}
-	if text := get(origin.NewChannel(m, origin.ChannelOptions{})); !strings.Contains(text, `mediaPresentationDuration="PT6S"`) || !strings.Contains(text, `presentationTimeOffset="1440000"`) {
+	if text := get(opened, "manifest.mpd"); !strings.Contains(text, `mediaPresentationDuration="PT6S"`) || !strings.Contains(text, `presentationTimeOffset="1440000"`) {
 		t.Errorf("the MPD of the recording is\n%s", text)
+	}
+	if text := get(follows, "v1/media.m3u8"); !strings.Contains(text, "PART-INF") || !strings.Contains(text, "ENDLIST") {
+		t.Errorf("the playlist that follows is\n%s", text)
+	}
+	if text := get(opened, "v1/media.m3u8"); strings.Contains(text, "PART-INF") || !strings.Contains(text, "TYPE:VOD") {
+		t.Errorf("the playlist of the recording is\n%s", text)
 	}
 }

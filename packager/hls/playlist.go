@@ -20,9 +20,9 @@ const skipTargets = 6
 // Playlist renders the media playlist of one rendition, View after View. It keeps the text of what does not change, so a
 // new View costs the same however long the window is. One goroutine at a time may use it.
 //
-// When the presentation ends under a Playlist that has written it live, players find the playlist they follow with
-// EXT-X-ENDLIST added and nothing else edited (rule B15). A Playlist whose first View has ended writes a recording:
-// PLAYLIST-TYPE VOD, and none of the tags of live delivery.
+// A View that has ended makes the playlist of a recording: PLAYLIST-TYPE VOD and EXT-X-ENDLIST, no parts. Only players that
+// have followed it live, under the same Playlist or one cloned from it, still find PART-TARGET in it, which never changes in
+// the life of a playlist (8216bis 4.4.3.7).
 type Playlist struct {
 	rendition string
 	lines     lines
@@ -32,6 +32,9 @@ type Playlist struct {
 
 // NewPlaylist returns the Playlist of the rendition with that name.
 func NewPlaylist(rendition string) *Playlist { return &Playlist{rendition: rendition} }
+
+// Clone returns a Playlist that goes on from where p is, for a presentation that takes over its URL.
+func (p *Playlist) Clone() *Playlist { return &Playlist{rendition: p.rendition, live: p.live} }
 
 // Render returns the playlist of a View as consecutive pieces that nobody ever writes again; long pieces recur, as the same
 // memory, in the renders that follow. delta is the delta update (8216bis 6.2.5.1), nil when nothing can be skipped. full is
@@ -101,10 +104,15 @@ func (p *Playlist) header(v *media.View, r *media.Rendition, first uint64, skip 
 	b = append(b, "\n#EXT-X-TARGETDURATION:"...)
 	b = strconv.AppendInt(b, targetDuration(v), 10)
 	b = append(b, "\n#EXT-X-INDEPENDENT-SEGMENTS\n"...)
-	if p.live {
-		b = appendControl(b, v)
-	} else {
+	if v.Ended {
 		b = append(b, "#EXT-X-PLAYLIST-TYPE:VOD\n"...)
+	} else {
+		b = appendControl(b, v)
+	}
+	if p.live && v.PartTarget > 0 {
+		b = append(b, "#EXT-X-PART-INF:PART-TARGET="...)
+		b = appendUnits(b, unitsUp(v.PartTarget))
+		b = append(b, '\n')
 	}
 	b = append(b, "#EXT-X-MEDIA-SEQUENCE:"...)
 	b = strconv.AppendUint(b, first, 10)
@@ -153,8 +161,8 @@ func targetDuration(v *media.View) int64 {
 	return max(1, int64((v.SegmentTarget+time.Second-1)/time.Second))
 }
 
-// appendControl appends EXT-X-SERVER-CONTROL and EXT-X-PART-INF. Their values come from what is frozen for the life of the
-// event, so they never change and are the same in all renditions (8216bis 4.4.3.8).
+// appendControl appends EXT-X-SERVER-CONTROL. Its values come from what is frozen for the life of the event, so they never
+// change and are the same in all renditions (8216bis 4.4.3.8).
 func appendControl(b []byte, v *media.View) []byte {
 	td := targetDuration(v)
 	b = append(b, "#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,CAN-SKIP-UNTIL="...)
@@ -162,14 +170,10 @@ func appendControl(b []byte, v *media.View) []byte {
 	b = append(b, ".0,CAN-SKIP-DATERANGES=YES,HOLD-BACK="...)
 	b = strconv.AppendInt(b, 3*td, 10)
 	b = append(b, ".0"...)
-	if v.PartTarget == 0 {
-		return append(b, '\n')
+	if v.PartTarget > 0 {
+		b = append(b, ",PART-HOLD-BACK="...)
+		b = appendUnits(b, 3*unitsUp(v.PartTarget))
 	}
-	target := unitsUp(v.PartTarget)
-	b = append(b, ",PART-HOLD-BACK="...)
-	b = appendUnits(b, 3*target)
-	b = append(b, "\n#EXT-X-PART-INF:PART-TARGET="...)
-	b = appendUnits(b, target)
 	return append(b, '\n')
 }
 
