@@ -24,17 +24,19 @@ const skipTargets = 6
 // have followed it live, under the same Playlist or one cloned from it, still find PART-TARGET in it, which never changes in
 // the life of a playlist (8216bis 4.4.3.7).
 type Playlist struct {
-	rendition string
-	lines     lines
-	anchor    time.Time
-	live      bool // a live playlist was written
+	rendition  string
+	lines      lines
+	anchor     time.Time
+	partTarget time.Duration // of the live playlist that was written, 0 when none was
 }
 
 // NewPlaylist returns the Playlist of the rendition with that name.
 func NewPlaylist(rendition string) *Playlist { return &Playlist{rendition: rendition} }
 
 // Clone returns a Playlist that goes on from where p is, for a presentation that takes over its URL.
-func (p *Playlist) Clone() *Playlist { return &Playlist{rendition: p.rendition, live: p.live} }
+func (p *Playlist) Clone() *Playlist {
+	return &Playlist{rendition: p.rendition, partTarget: p.partTarget}
+}
 
 // Render returns the playlist of a View as consecutive pieces that nobody ever writes again; long pieces recur, as the same
 // memory, in the renders that follow. delta is the delta update (8216bis 6.2.5.1), nil when nothing can be skipped. full is
@@ -47,7 +49,9 @@ func (p *Playlist) Render(v *media.View) (full, delta [][]byte) {
 	if _, _, ok := Edge(v, r); !ok {
 		return nil, nil
 	}
-	p.live = p.live || !v.Ended
+	if !v.Ended {
+		p.partTarget = v.PartTarget
+	}
 	p.update(v, r)
 	tail := p.tail(v, r)
 	first := p.firstNumber(r)
@@ -109,9 +113,9 @@ func (p *Playlist) header(v *media.View, r *media.Rendition, first uint64, skip 
 	} else {
 		b = appendControl(b, v)
 	}
-	if p.live && v.PartTarget > 0 {
+	if p.partTarget > 0 {
 		b = append(b, "#EXT-X-PART-INF:PART-TARGET="...)
-		b = appendUnits(b, unitsUp(v.PartTarget))
+		b = appendUnits(b, unitsUp(p.partTarget))
 		b = append(b, '\n')
 	}
 	b = append(b, "#EXT-X-MEDIA-SEQUENCE:"...)
