@@ -78,6 +78,7 @@ func muxLive(t *testing.T, origin, dir string) (stop func()) {
 // player, survive its end and play again when it comes back, all without a reload.
 func TestWatchPage(t *testing.T) {
 	begin(t, 2*time.Minute)
+	t.Parallel()
 	dir := t.TempDir()
 	origin := plainOrigin(t, dir)
 	live := filepath.Join(dir, "live.ism")
@@ -117,6 +118,7 @@ func TestWatchPage(t *testing.T) {
 // TestWatchPageRefusesForeignSources: the page requests nothing but paths of its own origin, and shows hostile text as text.
 func TestWatchPageRefusesForeignSources(t *testing.T) {
 	begin(t, time.Minute)
+	t.Parallel()
 	asked := make(chan string, 16)
 	foreign := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { asked <- r.URL.String() }))
 	t.Cleanup(foreign.Close)
