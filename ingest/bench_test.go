@@ -29,7 +29,6 @@ type tapeConn struct {
 	out  bytes.Buffer // what the server said, up to S2
 	tape *bytes.Reader
 	step int
-	read chan struct{} // closed when S1 was written
 }
 
 func (c *tapeConn) Read(p []byte) (int, error) {

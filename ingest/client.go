@@ -297,6 +297,9 @@ func (c *client) metadata(video, audio bool) error {
 
 // end unpublishes and closes. What was sent is read by the server before it sees the end.
 func (c *client) end(readerDone <-chan struct{}) {
+	c.mu.Lock()
+	c.limits.Write = 2 * time.Second // nobody waits longer for a goodbye
+	c.mu.Unlock()
 	_ = c.send("FCUnpublish", 6, 0, appendAMFString([]byte{amfNull}, c.name))
 	_ = c.send("deleteStream", 7, 0, appendAMFNumber([]byte{amfNull}, float64(c.stream)))
 	if cw, ok := c.nc.(interface{ CloseWrite() error }); ok && cw.CloseWrite() == nil {

@@ -175,6 +175,11 @@ func (c *conn) write(chunkStream int, stream uint32, m rtmpmsg.Message) error {
 	if c.lib == nil {
 		return nil
 	}
+	select {
+	case <-c.lib.GetChunkStreamer().Done():
+		return errWrite // its writer has died; a message queued now would never leave, and the queue is short
+	default:
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.ctx), c.limits.Write)
 	defer cancel()
 	if err := c.lib.Write(ctx, chunkStream, 0, &rtmp.ChunkMessage{StreamID: stream, Message: m}); err != nil {

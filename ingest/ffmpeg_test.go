@@ -124,6 +124,7 @@ func TestFFmpegPublishes(t *testing.T) {
 		from int64 // lowest DTS to expect, ms
 	}{
 		{name: "plain"},
+		{name: "app and playpath as options", args: []string{"-rtmp_app", "live/0123456789abcdef0123456789abcdef/", "-rtmp_playpath", "cam?videodatarate=512"}},
 		{name: "extended timestamps", args: []string{"-output_ts_offset", "20000"}, from: 20000_000},
 		{name: "crossing 2^24", args: []string{"-output_ts_offset", "16775"}, from: 16775_000},
 		{name: "crossing 2^31", args: []string{"-output_ts_offset", "2147481"}, from: 2147481_000},
@@ -172,5 +173,24 @@ func TestFFmpegIsToldWhy(t *testing.T) {
 	out, ok = ffmpeg(t, "-re", "-f", "lavfi", "-i", "sine", "-t", "3", "-c:a", "libmp3lame", "-ar", "44100", "-f", "flv", "rtmp://"+s.addr+"/live/t/cam")
 	if ok || !strings.Contains(out, "The audio codec MP3 is not supported") {
 		t.Errorf("ffmpeg said: %s", out)
+	}
+
+	// In mid-stream, as a takeover does.
+	gate = new(memGate)
+	s = startServer(t, gate, Limits{})
+	type result struct {
+		out string
+		ok  bool
+	}
+	done := make(chan result, 1)
+	go func() {
+		out, ok := ffmpeg(t, "-re", "-i", path, "-c", "copy", "-f", "flv", "rtmp://"+s.addr+"/live/t/cam")
+		done <- result{out, ok}
+	}()
+	session := gate.session(t, 0)
+	eventually(t, "media", func() bool { return session.count() > 10 })
+	session.request.Kick(&Refusal{CodeBadName, "Another encoder has taken over."})
+	if r := <-done; r.ok || !strings.Contains(r.out, "Another encoder has taken over.") {
+		t.Errorf("ffmpeg said: %s", r.out)
 	}
 }

@@ -24,6 +24,7 @@ type Server struct {
 	Limits Limits
 
 	open, accepted, refused, panics atomic.Int64
+	guesses                         guesses
 }
 
 // Stats is what a Server counted since it began.
