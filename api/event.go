@@ -1,0 +1,127 @@
+package api
+
+// LiveEvent takes one encoder's stream.
+type LiveEvent struct {
+	Tracked
+	Properties LiveEventProperties `json:"properties"`
+}
+
+// LiveEventProperties are the properties of a live event.
+type LiveEventProperties struct {
+	Description             string                   `json:"description,omitempty"`
+	Input                   *LiveEventInput          `json:"input,omitempty"`
+	Preview                 *LiveEventPreview        `json:"preview,omitempty"`
+	Encoding                *LiveEventEncoding       `json:"encoding,omitempty"`
+	Transcriptions          []LiveEventTranscription `json:"transcriptions,omitempty"`
+	ProvisioningState       string                   `json:"provisioningState,omitempty"`
+	ResourceState           string                   `json:"resourceState,omitempty"`
+	CrossSiteAccessPolicies *CrossSiteAccessPolicies `json:"crossSiteAccessPolicies,omitempty"`
+	UseStaticHostname       bool                     `json:"useStaticHostname"`
+	HostnamePrefix          string                   `json:"hostnamePrefix,omitempty"`
+	StreamOptions           []string                 `json:"streamOptions,omitempty"`
+	Created                 *Time                    `json:"created,omitempty"`
+	LastModified            *Time                    `json:"lastModified,omitempty"`
+}
+
+// LiveEventInput says how the encoder sends.
+type LiveEventInput struct {
+	StreamingProtocol        string              `json:"streamingProtocol,omitempty"`
+	AccessControl            *AccessControl      `json:"accessControl,omitempty"`
+	KeyFrameIntervalDuration string              `json:"keyFrameIntervalDuration,omitempty"`
+	AccessToken              string              `json:"accessToken,omitempty"`
+	Endpoints                []LiveEventEndpoint `json:"endpoints"`
+	TimedMetadataEndpoints   []TimedMetadata     `json:"timedMetadataEndpoints,omitempty"`
+}
+
+// LiveEventEndpoint is an ingest or preview URL.
+type LiveEventEndpoint struct {
+	Protocol string `json:"protocol,omitempty"`
+	URL      string `json:"url,omitempty"`
+}
+
+// TimedMetadata is a URL that takes timed metadata.
+type TimedMetadata struct {
+	URL string `json:"url,omitempty"`
+}
+
+// LiveEventPreview says where to look at the stream before it is published.
+type LiveEventPreview struct {
+	Endpoints           []LiveEventEndpoint `json:"endpoints"`
+	AccessControl       *AccessControl      `json:"accessControl,omitempty"`
+	PreviewLocator      string              `json:"previewLocator,omitempty"`
+	StreamingPolicyName string              `json:"streamingPolicyName,omitempty"`
+	AlternativeMediaID  string              `json:"alternativeMediaId,omitempty"`
+}
+
+// LiveEventEncoding says what is done to the stream; here it passes through.
+type LiveEventEncoding struct {
+	EncodingType     string `json:"encodingType,omitempty"`
+	PresetName       string `json:"presetName,omitempty"`
+	StretchMode      string `json:"stretchMode,omitempty"`
+	KeyFrameInterval string `json:"keyFrameInterval,omitempty"`
+}
+
+// LiveEventTranscription asks for live captions.
+type LiveEventTranscription struct {
+	Language string `json:"language,omitempty"`
+}
+
+// StopOptions is the body of a stop.
+type StopOptions struct {
+	RemoveOutputsOnStop bool `json:"removeOutputsOnStop,omitempty"`
+}
+
+// LiveEventStatus is what getStatus says of an event.
+type LiveEventStatus struct {
+	State              string         `json:"state"`
+	HealthStatus       string         `json:"healthStatus,omitempty"`
+	HealthDescriptions []string       `json:"healthDescriptions"`
+	LastUpdatedTime    *Time          `json:"lastUpdatedTime,omitempty"`
+	Ingestion          *LiveIngestion `json:"ingestion,omitempty"`
+	TrackStatus        []TrackStatus  `json:"trackStatus"`
+}
+
+// LiveIngestion is one encoder connection.
+type LiveIngestion struct {
+	StreamName string `json:"streamName,omitempty"`
+	Begin      *Time  `json:"begin,omitempty"`
+	End        *Time  `json:"end,omitempty"`
+	EndReason  string `json:"endReason,omitempty"`
+	Encoder    string `json:"encoder,omitempty"` // address of the encoder; not in AMS
+}
+
+// TrackStatus is one incoming track.
+type TrackStatus struct {
+	TrackID string `json:"trackId"`
+}
+
+// LiveEventStatusList is the answer to getStatus.
+type LiveEventStatusList struct {
+	Value []LiveEventStatus `json:"value"`
+}
+
+// LiveOutput records a live event into an asset from its creation to its deletion.
+type LiveOutput struct {
+	Resource
+	Properties LiveOutputProperties `json:"properties"`
+}
+
+// LiveOutputProperties are the properties of a live output.
+type LiveOutputProperties struct {
+	Description         string   `json:"description,omitempty"`
+	AssetName           string   `json:"assetName,omitempty"`
+	ArchiveWindowLength string   `json:"archiveWindowLength,omitempty"`
+	RewindWindowLength  string   `json:"rewindWindowLength,omitempty"`
+	ManifestName        string   `json:"manifestName,omitempty"`
+	HLS                 *HLSPack `json:"hls"` // null on the wire when unset
+	OutputSnapTime      Int64    `json:"outputSnapTime"`
+	Created             *Time    `json:"created,omitempty"`
+	LastModified        *Time    `json:"lastModified,omitempty"`
+	ProvisioningState   string   `json:"provisioningState,omitempty"`
+	ResourceState       string   `json:"resourceState,omitempty"`
+}
+
+// HLSPack concerns transport-stream segments, which are not made; it is kept and given back.
+type HLSPack struct {
+	FragmentsPerTSSegment *int32 `json:"fragmentsPerTsSegment,omitempty"`
+}

@@ -1,0 +1,342 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// route is one operation: a method and a path below the account ("", or relative segments; {…} stands for a name).
+type route struct {
+	method string
+	path   string
+	id     string // operation ID in the OpenAPI document
+	role   Role   // needed to call it, "" for reading
+	do     func(*call) error
+
+	segments []string
+}
+
+// scope says below what a route's path stands.
+const (
+	inAccount      = "/subscriptions/{sub}/resourceGroups/{rg}/providers/Microsoft.Media/mediaservices/{account}"
+	inGroup        = "/subscriptions/{sub}/resourceGroups/{rg}/providers/Microsoft.Media/mediaservices"
+	inSubscription = "/subscriptions/{sub}/providers/Microsoft.Media/mediaservices"
+)
+
+// routes lists every operation. Patterns are whole paths; the literal segments are matched without regard to case.
+func routes(s Service) []route {
+	var all []route
+	add := func(method, path, id string, role Role, do func(*call) error) {
+		all = append(all, route{method: method, path: path, id: id, role: role, do: do, segments: strings.Split(path, "/")[1:]})
+	}
+	in := func(method, path, id string, role Role, do func(*call) error) {
+		add(method, inAccount+path, id, role, do)
+	}
+
+	account := func(ctx context.Context, _ string) (*Account, error) { return s.GetAccount(ctx) }
+	accounts := func(ctx context.Context, _ ListOptions) (Page[*Account], error) {
+		a, err := s.GetAccount(ctx)
+		return Page[*Account]{Value: []*Account{a}}, err
+	}
+	add("GET", inSubscription, "Mediaservices_ListBySubscription", "", list(accounts))
+	add("GET", inGroup, "Mediaservices_List", "", list(accounts))
+	in("GET", "", "Mediaservices_Get", "", get(account))
+
+	const event, output = "/liveEvents/{liveEvent}", "/liveEvents/{liveEvent}/liveOutputs/{liveOutput}"
+	in("GET", "/liveEvents", "LiveEvents_List", "", list(s.ListLiveEvents))
+	in("GET", event, "LiveEvents_Get", "", get(s.GetLiveEvent))
+	in("PUT", event, "LiveEvents_Create", RoleOperator, createLong(s.CreateLiveEvent))
+	in("PATCH", event, "LiveEvents_Update", RoleOperator, update(s.UpdateLiveEvent))
+	in("DELETE", event, "LiveEvents_Delete", RoleOperator, deleteLong(s.DeleteLiveEvent))
+	in("POST", event+"/allocate", "LiveEvents_Allocate", RoleOperator, action(s.AllocateLiveEvent))
+	in("POST", event+"/start", "LiveEvents_Start", RoleOperator, action(s.StartLiveEvent))
+	in("POST", event+"/stop", "LiveEvents_Stop", RoleOperator, actionWith(s.StopLiveEvent))
+	in("POST", event+"/reset", "LiveEvents_Reset", RoleOperator, action(s.ResetLiveEvent))
+	in("POST", event+"/getStatus", "LiveEvents_ListGetStatus", "", get(s.LiveEventStatus))
+	in("GET", "/liveEventOperations/{operation}", "LiveEvents_AsyncOperation", "", status(s, LiveEvents))
+	in("GET", event+"/operationLocations/{operation}", "LiveEvents_OperationLocation", "", result(s, LiveEvents))
+
+	in("GET", event+"/liveOutputs", "LiveOutputs_List", "", listIn(s.ListLiveOutputs))
+	in("GET", output, "LiveOutputs_Get", "", getIn(s.GetLiveOutput))
+	in("PUT", output, "LiveOutputs_Create", RoleOperator, func(c *call) error {
+		return createLong(func(ctx context.Context, name string, v *LiveOutput, o WriteOptions) (*LiveOutput, *Operation, error) {
+			return s.CreateLiveOutput(ctx, c.params[0], name, v, o)
+		})(c)
+	})
+	in("DELETE", output, "LiveOutputs_Delete", RoleOperator, func(c *call) error {
+		return deleteLong(func(ctx context.Context, name string, o WriteOptions) (*Operation, error) {
+			return s.DeleteLiveOutput(ctx, c.params[0], name, o)
+		})(c)
+	})
+	in("GET", "/liveOutputOperations/{operation}", "LiveOutputs_AsyncOperation", "", status(s, LiveOutputs))
+	in("GET", output+"/operationLocations/{operation}", "LiveOutputs_OperationLocation", "", result(s, LiveOutputs))
+
+	const endpoint = "/streamingEndpoints/{streamingEndpoint}"
+	in("GET", "/streamingEndpoints", "StreamingEndpoints_List", "", list(s.ListStreamingEndpoints))
+	in("GET", endpoint, "StreamingEndpoints_Get", "", get(s.GetStreamingEndpoint))
+	in("PUT", endpoint, "StreamingEndpoints_Create", RolePublisher, createLong(s.CreateStreamingEndpoint))
+	in("PATCH", endpoint, "StreamingEndpoints_Update", RolePublisher, update(s.UpdateStreamingEndpoint))
+	in("DELETE", endpoint, "StreamingEndpoints_Delete", RolePublisher, deleteLong(s.DeleteStreamingEndpoint))
+	in("POST", endpoint+"/start", "StreamingEndpoints_Start", RolePublisher, action(s.StartStreamingEndpoint))
+	in("POST", endpoint+"/stop", "StreamingEndpoints_Stop", RolePublisher, action(s.StopStreamingEndpoint))
+	in("POST", endpoint+"/scale", "StreamingEndpoints_Scale", RolePublisher, actionWith(s.ScaleStreamingEndpoint))
+	in("GET", endpoint+"/skus", "StreamingEndpoints_Skus", "", get(s.StreamingEndpointSKUs))
+	in("GET", "/streamingEndpointOperations/{operation}", "StreamingEndpoints_AsyncOperation", "", status(s, StreamingEndpoints))
+	in("GET", endpoint+"/operationLocations/{operation}", "StreamingEndpoints_OperationLocation", "", result(s, StreamingEndpoints))
+
+	const asset, assetFilter, accountFilter = "/assets/{asset}", "/assets/{asset}/assetFilters/{filter}", "/accountFilters/{filter}"
+	in("GET", "/assets", "Assets_List", "", list(s.ListAssets))
+	in("GET", asset, "Assets_Get", "", get(s.GetAsset))
+	in("PUT", asset, "Assets_CreateOrUpdate", RolePublisher, put(s.PutAsset))
+	in("PATCH", asset, "Assets_Update", RolePublisher, update(s.UpdateAsset))
+	in("DELETE", asset, "Assets_Delete", RolePublisher, remove(s.DeleteAsset))
+	in("POST", asset+"/listStreamingLocators", "Assets_ListStreamingLocators", "", get(s.AssetStreamingLocators))
+	in("POST", asset+"/listContainerSas", "Assets_ListContainerSas", "", refuse(s.AssetContainerSAS))
+	in("POST", asset+"/getEncryptionKey", "Assets_GetEncryptionKey", "", refuse(s.AssetEncryptionKey))
+
+	ofAsset := func(c *call) string { return c.params[0] }
+	ofAccount := func(*call) string { return "" }
+	filters(in, s, "/assets/{asset}/assetFilters", assetFilter, "AssetFilters", ofAsset)
+	filters(in, s, "/accountFilters", accountFilter, "AccountFilters", ofAccount)
+
+	const locator, policy = "/streamingLocators/{streamingLocator}", "/streamingPolicies/{streamingPolicy}"
+	in("GET", "/streamingLocators", "StreamingLocators_List", "", list(s.ListStreamingLocators))
+	in("GET", locator, "StreamingLocators_Get", "", get(s.GetStreamingLocator))
+	in("PUT", locator, "StreamingLocators_Create", RolePublisher, create(s.CreateStreamingLocator))
+	in("DELETE", locator, "StreamingLocators_Delete", RolePublisher, remove(s.DeleteStreamingLocator))
+	in("POST", locator+"/listPaths", "StreamingLocators_ListPaths", "", get(s.StreamingLocatorPaths))
+	in("POST", locator+"/listContentKeys", "StreamingLocators_ListContentKeys", RolePublisher, get(s.StreamingLocatorKeys))
+
+	in("GET", "/streamingPolicies", "StreamingPolicies_List", "", list(s.ListStreamingPolicies))
+	in("GET", policy, "StreamingPolicies_Get", "", get(s.GetStreamingPolicy))
+	in("PUT", policy, "StreamingPolicies_Create", RolePublisher, create(s.CreateStreamingPolicy))
+	in("DELETE", policy, "StreamingPolicies_Delete", RolePublisher, remove(s.DeleteStreamingPolicy))
+	return all
+}
+
+// filters adds the operations on asset or account filters.
+func filters(in func(method, path, id string, role Role, do func(*call) error), s FilterService, all, one, id string, owner func(*call) string) {
+	in("GET", all, id+"_List", "", func(c *call) error {
+		return list(func(ctx context.Context, o ListOptions) (Page[*Filter], error) {
+			return s.ListFilters(ctx, owner(c), o)
+		})(c)
+	})
+	in("GET", one, id+"_Get", "", func(c *call) error {
+		return get(func(ctx context.Context, name string) (*Filter, error) { return s.GetFilter(ctx, owner(c), name) })(c)
+	})
+	in("PUT", one, id+"_CreateOrUpdate", RolePublisher, func(c *call) error {
+		return put(func(ctx context.Context, name string, f *Filter, o WriteOptions) (*Filter, bool, error) {
+			return s.PutFilter(ctx, owner(c), name, f, o)
+		})(c)
+	})
+	in("PATCH", one, id+"_Update", RolePublisher, func(c *call) error {
+		return update(func(ctx context.Context, name string, p Patch, o WriteOptions) (*Filter, error) {
+			return s.UpdateFilter(ctx, owner(c), name, p, o)
+		})(c)
+	})
+	in("DELETE", one, id+"_Delete", RolePublisher, func(c *call) error {
+		return remove(func(ctx context.Context, name string, o WriteOptions) (bool, error) {
+			return s.DeleteFilter(ctx, owner(c), name, o)
+		})(c)
+	})
+}
+
+// match finds the route of a request. The escaped path is split first, then each segment decoded: "a%2Fb" is one name.
+func (h *handler) match(method, escaped string) (*route, []string, error) {
+	segments := strings.Split(strings.TrimSuffix(escaped, "/"), "/")[1:]
+	for i, s := range segments {
+		decoded, err := url.PathUnescape(s)
+		if err != nil {
+			return nil, nil, &Error{Code: CodeBadRequest, Message: "The path is not well escaped."}
+		}
+		segments[i] = decoded
+	}
+	var allowed []string
+	for i := range h.routes {
+		rt := &h.routes[i]
+		params, scope, ok := rt.match(segments)
+		if !ok {
+			continue
+		}
+		if rt.method != method {
+			if !slices.Contains(allowed, rt.method) {
+				allowed = append(allowed, rt.method)
+			}
+			continue
+		}
+		if err := h.inScope(scope); err != nil {
+			return nil, nil, err
+		}
+		return rt, params, nil
+	}
+	if allowed != nil {
+		methods := strings.Join(allowed, ", ")
+		return nil, nil, &Error{Code: CodeMethodNotAllowed, Target: methods, Message: "The method is not allowed here; allowed: " + methods + "."}
+	}
+	return nil, nil, &Error{Code: CodeNotFound, Message: "No such path in this API.", Hint: "GET /openapi.json lists the paths."}
+}
+
+// match returns the names in segments, and of those the subscription, group and account apart.
+func (rt *route) match(segments []string) (params, scope []string, ok bool) {
+	if len(segments) != len(rt.segments) {
+		return nil, nil, false
+	}
+	for i, want := range rt.segments {
+		switch {
+		case want == "{sub}" || want == "{rg}" || want == "{account}":
+			scope = append(scope, segments[i])
+		case want[0] == '{':
+			if segments[i] == "" {
+				return nil, nil, false
+			}
+			params = append(params, segments[i])
+		case !strings.EqualFold(want, segments[i]):
+			return nil, nil, false
+		}
+	}
+	return params, scope, true
+}
+
+func (h *handler) inScope(scope []string) error {
+	want := []string{h.o.Account.Subscription, h.o.Account.ResourceGroup, h.o.Account.Name}
+	errs := []*Error{
+		{Code: CodeSubscriptionNotFound, Message: "The subscription could not be found.", Hint: "This server's is " + want[0] + "."},
+		{Code: CodeGroupNotFound, Message: "The resource group could not be found.", Hint: "This server's is " + want[1] + "."},
+		{Code: CodeAccountNotFound, Message: "The Media Services account could not be found.", Hint: "This server's is " + want[2] + "."},
+	}
+	for i, got := range scope {
+		if !strings.EqualFold(got, want[i]) {
+			return errs[i]
+		}
+	}
+	return nil
+}
+
+// name returns the innermost name in the path; of a get on the account, "".
+func (c *call) name() string {
+	if len(c.params) == 0 {
+		return ""
+	}
+	return c.params[len(c.params)-1]
+}
+
+func (c *call) listOptions() (ListOptions, error) {
+	o := ListOptions{Filter: c.param("$filter"), OrderBy: c.param("$orderby"), SkipToken: c.param("$skiptoken")}
+	if top := c.param("$top"); top != "" {
+		n, err := strconv.Atoi(top)
+		if err != nil || n < 1 {
+			return o, &Error{Code: CodeBadRequest, Target: "$top", Message: "$top has to be a positive integer."}
+		}
+		o.Top = &n
+	}
+	return o, nil
+}
+
+// nextLink is absolute and repeats the query with another continuation token (ams-wire §8).
+func (c *call) nextLink(token string) string {
+	q := url.Values{}
+	for name, values := range c.query {
+		if !strings.EqualFold(name, "$skiptoken") {
+			q[name] = values
+		}
+	}
+	q.Set("$skiptoken", token)
+	return c.base() + c.r.URL.EscapedPath() + "?" + q.Encode()
+}
+
+func (c *call) writeOptions() (WriteOptions, error) {
+	o := WriteOptions{IfMatch: c.r.Header.Get("If-Match"), IfNoneMatch: c.r.Header.Get("If-None-Match")}
+	switch v := c.param("autoStart"); {
+	case v == "" || strings.EqualFold(v, "false"):
+	case strings.EqualFold(v, "true"):
+		o.AutoStart = true
+	default:
+		return o, &Error{Code: CodeBadRequest, Target: "autoStart", Message: "autoStart has to be true or false."}
+	}
+	return o, nil
+}
+
+// respondLong answers that an operation has begun (ams-wire §6.1). There is no Retry-After: most operations end within
+// milliseconds, and the Go client would sleep before its first poll.
+func (c *call) respondLong(op *Operation, status int, body any) error {
+	version := "?api-version=" + url.QueryEscape(c.param("api-version"))
+	account := c.base() + c.h.o.Account.accountPath()
+	head := c.w.Header()
+	head.Set("Azure-AsyncOperation", account+"/"+operations(op.Collection)+"/"+op.Name+version)
+	path := ""
+	for i, collection := range nesting(op.Collection) {
+		path += "/" + collection + "/" + url.PathEscape(op.Target[i])
+	}
+	head.Set("Location", account+path+"/operationLocations/"+op.Name+version)
+	if body == nil {
+		c.w.WriteHeader(status)
+		return nil
+	}
+	return c.json(status, body)
+}
+
+// operations names the collection of the operations on a collection: liveEventOperations.
+func operations(collection string) string { return strings.TrimSuffix(collection, "s") + "Operations" }
+
+// nesting lists the collections from the outermost to this one.
+func nesting(collection string) []string {
+	if collection == LiveOutputs {
+		return []string{LiveEvents, LiveOutputs}
+	}
+	return []string{collection}
+}
+
+func status(s Service, collection string) func(*call) error {
+	return func(c *call) error {
+		op, err := s.GetOperation(c.r.Context(), collection, c.name())
+		if err != nil {
+			return err
+		}
+		if !op.Done() {
+			c.w.Header().Set("Retry-After", "1")
+		}
+		return c.json(http.StatusOK, op)
+	}
+}
+
+// result answers the resource an operation was about; 204 when it is gone, never 404 (ams-wire §6.1).
+func result(s Service, collection string) func(*call) error {
+	return func(c *call) error {
+		op, err := s.GetOperation(c.r.Context(), collection, c.name())
+		if err != nil {
+			return err
+		}
+		if !op.Done() {
+			c.w.Header().Set("Retry-After", "1")
+			c.w.WriteHeader(http.StatusAccepted)
+			return nil
+		}
+		resource, err := target(c.r.Context(), s, op)
+		if e := new(Error); errors.As(err, &e) && StatusOf(e) == http.StatusNotFound {
+			c.w.WriteHeader(http.StatusNoContent)
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		return c.json(http.StatusOK, resource)
+	}
+}
+
+func target(ctx context.Context, s Service, op *Operation) (any, error) {
+	switch op.Collection {
+	case LiveEvents:
+		return s.GetLiveEvent(ctx, op.Target[0])
+	case LiveOutputs:
+		return s.GetLiveOutput(ctx, op.Target[0], op.Target[1])
+	case StreamingEndpoints:
+		return s.GetStreamingEndpoint(ctx, op.Target[0])
+	}
+	return nil, fmt.Errorf("an operation on %q", op.Collection)
+}
