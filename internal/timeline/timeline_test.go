@@ -363,7 +363,7 @@ func TestDiskStandsStill(t *testing.T) {
 		close(gate)
 		spool.set(nil, nil)
 		synctest.Wait()
-		at = feed(t, tl, at, 1, true)
+		feed(t, tl, at, 1, true)
 		if h := tl.Health(); h.Degraded || h.LostParts != 0 {
 			t.Errorf("after the disk came back: %+v", h)
 		}

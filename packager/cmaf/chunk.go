@@ -21,6 +21,7 @@ type chunk struct {
 	samples []mp4.Sample
 	start   int64 // of the first sample
 	dur     int64
+	seq     uint32 // mfhd sequence number
 }
 
 // add appends a sample whose bytes are already at the end of c.data.
@@ -39,8 +40,8 @@ func (c *chunk) empty() bool { return len(c.samples) == 0 }
 func (c *chunk) independent() bool { return len(c.samples) > 0 && c.samples[0].Flags == flagsSync }
 
 // encode makes the moof and mdat in one exact block and empties the chunk; the next one starts where this one ends.
-func (c *chunk) encode(timescale uint32) (media.Part, error) {
-	frag, err := mp4.CreateFragment(sequence(c.start, timescale), trackID)
+func (c *chunk) encode() (media.Part, error) {
+	frag, err := mp4.CreateFragment(c.seq, trackID)
 	if err != nil {
 		return media.Part{}, fmt.Errorf("cmaf: making moof: %w", err)
 	}
@@ -55,14 +56,15 @@ func (c *chunk) encode(timescale uint32) (media.Part, error) {
 	}
 	p := media.Part{Start: c.start, Duration: c.dur, Independent: c.independent(), Body: sw.Bytes(), Size: uint32(sw.Offset())}
 	c.data, c.samples, c.start, c.dur = c.data[:0], c.samples[:0], c.start+c.dur, 0
+	c.seq++
 	return p, nil
 }
 
-// sequenceUnits per second: mfhd sequence numbers count time, so that they rise over restarts without being stored. No
-// part is shorter than 5 ms; the 32 bits last 248 days from the anchor and then wrap, which ISO 14496-12 8.8.5 bears.
+// sequenceUnits per second: the first mfhd sequence number of a range is its time, so that numbers rise over ranges and
+// restarts without being stored; inside the range they rise by one. There are never that many chunks in a second. The 32
+// bits last 248 days from the anchor and then wrap, which ISO 14496-12 8.8.5 bears.
 const sequenceUnits = 200
 
-func sequence(start int64, timescale uint32) uint32 {
-	ts := int64(timescale)
-	return uint32(start/ts*sequenceUnits+start%ts*sequenceUnits/ts) + 1
+func sequence(start int64, timescale int64) uint32 {
+	return uint32(start/timescale*sequenceUnits+start%timescale*sequenceUnits/timescale) + 1
 }

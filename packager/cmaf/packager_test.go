@@ -541,7 +541,7 @@ func BenchmarkPackager(b *testing.B) {
 	for i := range events {
 		if events[i].sample.Track == 0 {
 			binary.BigEndian.PutUint32(payload, uint32(len(payload)-4))
-			payload[4] = events[i].sample.Data[len(events[i].sample.Data)-10]&0 | 0x41
+			payload[4] = 0x41
 			if events[i].sample.Sync {
 				payload[4] = 0x65
 			}

@@ -58,7 +58,7 @@ func (t *track) begin(slot int, start, origin time.Duration) {
 	t.aim, t.limit = media.Ticks(t.p.cfg.Aim, scale), media.Ticks(t.p.cfg.Limit, scale)
 	t.part = int64(t.p.cfg.Part) / 1000 * t.ts / 1e6 // rounded down: never above PART-TARGET
 	t.segStart, t.lastIDR, t.gop, t.gopKnown = t.base, -1, t.aim, false
-	t.chunk = chunk{data: t.chunk.data[:0], samples: t.chunk.samples[:0], start: t.base}
+	t.chunk = chunk{data: t.chunk.data[:0], samples: t.chunk.samples[:0], start: t.base, seq: sequence(t.base, t.ts)}
 	if t.kind == media.Video {
 		t.video.start(t.base, t.rate)
 	} else {
@@ -187,7 +187,7 @@ func (t *track) flush(last bool) error {
 	if t.chunk.empty() {
 		return nil
 	}
-	part, err := t.chunk.encode(uint32(t.ts))
+	part, err := t.chunk.encode()
 	if err != nil {
 		return err
 	}

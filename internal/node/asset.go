@@ -1,0 +1,182 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+
+	"headwater.stream/archive"
+	"headwater.stream/internal/control"
+	"headwater.stream/internal/media"
+	"headwater.stream/origin"
+	"headwater.stream/packager/dash"
+	"headwater.stream/packager/hls"
+)
+
+// asset is one asset: being recorded, or replayed from its directory, which is opened when the first viewer asks.
+type asset struct {
+	store archive.Store
+	log   *slog.Logger
+	spec  atomic.Pointer[control.AssetSpec]
+
+	channel atomic.Pointer[origin.Channel] // what viewers get; nil until it is known
+
+	mu     sync.Mutex
+	output *output        // that records it, nil when none does
+	replay *archive.Asset // that is open, nil when none is
+}
+
+// errNoMedia says that an asset has nothing to play.
+var errNoMedia = errors.New("the asset has no recording yet")
+
+// open returns what viewers of the asset get.
+func (a *asset) open() (*origin.Channel, error) {
+	if c := a.channel.Load(); c != nil {
+		return c, nil
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if c := a.channel.Load(); c != nil {
+		return c, nil
+	}
+	if a.output != nil {
+		return nil, errNoMedia // its event has not come up
+	}
+	return a.openReplay(nil)
+}
+
+// openReplay opens the directory; after is what viewers have had so far, nil if nothing. a.mu is held.
+func (a *asset) openReplay(after *origin.Channel) (*origin.Channel, error) {
+	dir, err := a.store.Open(a.spec.Load().Container)
+	if err != nil {
+		return nil, err
+	}
+	r, err := archive.OpenAsset(dir, manifests)
+	if err != nil {
+		err = errors.Join(err, dir.Close())
+		if errors.Is(err, archive.ErrEmpty) {
+			return nil, errNoMedia
+		}
+		return nil, err
+	}
+	a.replay = r
+	c := origin.NewChannel(r, origin.ChannelOptions{After: after})
+	a.channel.Store(c)
+	return c, nil
+}
+
+// close lets go of the directory.
+func (a *asset) close() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.channel.Store(nil)
+	if a.replay == nil {
+		return nil
+	}
+	err := a.replay.Close()
+	a.replay = nil
+	return err
+}
+
+// manifests makes the files that let an ended asset play from any file server.
+func manifests(v *media.View) (map[string][]byte, error) {
+	files := map[string][]byte{media.MultivariantName: hls.Multivariant(v)}
+	mpd, err := dash.MPD(v)
+	if err != nil {
+		return nil, err
+	}
+	files[media.MPDName] = mpd
+	for i := range v.Renditions {
+		full, _ := hls.NewPlaylist(v.Renditions[i].Name).Render(v)
+		var body []byte
+		for _, b := range full {
+			body = append(body, b...)
+		}
+		files[v.Renditions[i].Name+"/"+media.MediaPlaylistName] = body
+	}
+	return files, nil
+}
+
+// output is a live output: a recorder with its loop.
+type output struct {
+	log    *slog.Logger
+	spec   control.OutputSpec
+	rec    *archive.Recorder
+	dir    archive.Dir
+	asset  *asset
+	cancel context.CancelFunc
+	done   chan struct{}
+}
+
+// startOutput starts, or after a restart resumes, recording e into a.
+func startOutput(ctx context.Context, spec control.OutputSpec, e *event, a *asset, m *metrics, log *slog.Logger) (*output, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.output != nil {
+		return nil, fmt.Errorf("asset is recorded by output %q already", a.output.spec.Name)
+	}
+	dir, err := a.store.Open(a.spec.Load().Container)
+	if err != nil {
+		return nil, err
+	}
+	o := &output{log: log.With("output", spec.Name), spec: spec, dir: dir, asset: a, done: make(chan struct{})}
+	o.rec, err = archive.NewRecorder(e.tl, e.dir, dir, archive.RecorderOptions{
+		ManifestName: spec.ManifestName, Window: spec.ArchiveWindow, Rewind: spec.RewindWindow, Manifests: manifests,
+		Failed: func(err error) {
+			m.recordErrors.Inc()
+			o.log.Error("recording", "err", err)
+		},
+	})
+	if err != nil {
+		return nil, errors.Join(err, dir.Close())
+	}
+	ctx, o.cancel = context.WithCancel(ctx)
+	go func() {
+		defer close(o.done)
+		// What failed was reported by Failed.
+		_ = o.rec.Run(ctx)
+	}()
+	a.output = o
+	a.channel.Store(origin.NewChannel(o.rec, origin.ChannelOptions{}))
+	return o, nil
+}
+
+// finish ends the recording; the asset replays then.
+func (o *output) finish(ctx context.Context) error {
+	o.rec.Finish()
+	err := bounded(ctx, "finishing the recording", func() error { <-o.done; return nil })
+	if err != nil {
+		return err
+	}
+	a := o.asset
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	o.cancel()
+	a.output = nil
+	if err := o.dir.Close(); err != nil {
+		o.log.Error("closing the recording", "err", err)
+	}
+	// Viewers go over to the replay of the same bytes; those inside the recorder's last View have it to the end.
+	if _, err := a.openReplay(a.channel.Load()); err != nil {
+		a.channel.Store(nil)
+		if !errors.Is(err, errNoMedia) {
+			return err
+		}
+	}
+	return nil
+}
+
+// pause stops recording without ending it: the process ends and will resume it.
+func (o *output) pause() error {
+	o.cancel()
+	<-o.done
+	a := o.asset
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.output = nil
+	a.channel.Store(nil)
+	return o.dir.Close()
+}

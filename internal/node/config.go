@@ -1,0 +1,65 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"time"
+)
+
+// Config says how a node runs. The zero value of a field without a default is not valid.
+type Config struct {
+	DataDir       string // where state, assets and spools are; made with mode 0700 if it does not exist
+	OriginListen  string // address of the HTTP listener for viewers, "host:port"; port 0: one that is free. Default ":8080"
+	ControlListen string // address of the HTTP listener of the control API. Default "127.0.0.1:8081"
+	RTMPListen    string // address of the RTMP listener for encoders. Default ":1935"
+	PublicHost    string // host name or address under which encoders and viewers reach this node; in URLs handed out. Default "127.0.0.1"
+	ReadyFile     string // written, atomically, when everything listens; "": none but <DataDir>/ready.json
+
+	SyncInterval time.Duration // how often recorded bytes are forced to disk: what a power loss may cost; 0: before each part is announced
+	PreviewSpan  time.Duration // media that a preview lists, at least. Default 60 s
+
+	Log *slog.Logger // nil: slog.Default
+}
+
+// Defaults of Config.
+const (
+	DefaultOriginListen  = ":8080"
+	DefaultControlListen = "127.0.0.1:8081"
+	DefaultRTMPListen    = ":1935"
+	DefaultPublicHost    = "127.0.0.1"
+	DefaultSyncInterval  = time.Second
+	DefaultPreviewSpan   = 60 * time.Second
+)
+
+// withDefaults fills in the defaults and checks what can be checked without the system.
+func (c Config) withDefaults() (Config, error) {
+	def := func(p *string, v string) {
+		if *p == "" {
+			*p = v
+		}
+	}
+	def(&c.OriginListen, DefaultOriginListen)
+	def(&c.ControlListen, DefaultControlListen)
+	def(&c.RTMPListen, DefaultRTMPListen)
+	def(&c.PublicHost, DefaultPublicHost)
+	if c.PreviewSpan == 0 {
+		c.PreviewSpan = DefaultPreviewSpan
+	}
+	if c.Log == nil {
+		c.Log = slog.Default()
+	}
+	if c.DataDir == "" {
+		return c, errors.New("no data directory given")
+	}
+	if c.SyncInterval < 0 || c.PreviewSpan < 10*time.Second {
+		return c, errors.New("the sync interval must not be negative, the preview span not below 10 s")
+	}
+	for _, a := range []string{c.OriginListen, c.ControlListen, c.RTMPListen} {
+		if _, _, err := net.SplitHostPort(a); err != nil {
+			return c, fmt.Errorf("listen address %q: %w", a, err)
+		}
+	}
+	return c, nil
+}

@@ -1,0 +1,78 @@
+package node
+
+import (
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"headwater.stream/origin"
+)
+
+// metrics are what the node counts. Every name begins with headwater_.
+type metrics struct {
+	registry     *prometheus.Registry
+	repairs      *prometheus.CounterVec
+	recordErrors prometheus.Counter
+	refused      prometheus.Counter
+	origin       *origin.Metrics
+}
+
+func newMetrics() *metrics {
+	m := &metrics{
+		origin:   &origin.Metrics{},
+		registry: prometheus.NewRegistry(),
+		repairs: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "headwater_input_repairs_total", Help: "Things in the input of encoders that were mended or dropped, by kind.",
+		}, []string{"kind"}),
+		recordErrors: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "headwater_record_errors_total", Help: "Failures to write to an asset.",
+		}),
+		refused: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "headwater_publish_refused_total", Help: "Publishers that were refused.",
+		}),
+	}
+	for _, c := range []struct {
+		name, help string
+		value      *atomic.Int64
+	}{
+		{"headwater_origin_requests_total", "Requests of viewers.", &m.origin.Requests},
+		{"headwater_origin_manifests_total", "Playlists and MPDs sent, 304 included.", &m.origin.Manifests},
+		{"headwater_origin_objects_total", "Initialization sections, segments and parts sent, 304 included.", &m.origin.Objects},
+		{"headwater_origin_not_modified_total", "Answers 304.", &m.origin.NotModified},
+		{"headwater_origin_client_errors_total", "Answers 4xx.", &m.origin.ClientError},
+		{"headwater_origin_server_errors_total", "Answers 5xx.", &m.origin.ServerError},
+		{"headwater_origin_bytes_total", "Bytes of bodies sent.", &m.origin.Bytes},
+		{"headwater_origin_waits_total", "Requests that have waited for a part or segment.", &m.origin.Waited},
+		{"headwater_origin_waits_expired_total", "Waits that ended at the time limit, with 503.", &m.origin.Expired},
+		{"headwater_origin_waits_refused_total", "Requests refused because too many were waiting, with 503.", &m.origin.Refused},
+		{"headwater_origin_stalled_total", "Connections dropped because the viewer did not read.", &m.origin.Stalled},
+	} {
+		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: c.name, Help: c.help},
+			func() float64 { return float64(c.value.Load()) }))
+	}
+	m.registry.MustRegister(m.repairs, m.recordErrors, m.refused, collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+// watch adds what is read from the runtime when it is asked for.
+func (m *metrics) watch(r *runtime) {
+	gauge := func(name, help string, f func() float64) {
+		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f))
+	}
+	count := func(f func(*event) bool) func() float64 {
+		return func() (n float64) {
+			for _, e := range r.routes.Load().events {
+				if f(e) {
+					n++
+				}
+			}
+			return n
+		}
+	}
+	gauge("headwater_origin_waiting", "Requests that wait for a part or segment.", func() float64 { return float64(m.origin.Waiting.Load()) })
+	gauge("headwater_events_running", "Live events that run.", count(func(*event) bool { return true }))
+	gauge("headwater_publishers", "Encoders that publish.", count(func(e *event) bool { return e.status().Connected }))
+	gauge("headwater_spools_degraded", "Live events whose parts are announced before they are on disk.", count(func(e *event) bool { return e.tl.Health().Degraded }))
+}

@@ -1,0 +1,118 @@
+package node
+
+import (
+	"context"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"headwater.stream/ingest"
+	"headwater.stream/internal/control"
+	"headwater.stream/locator"
+	"headwater.stream/origin"
+)
+
+// routes is an immutable table of what public names lead to. Apply replaces it; requests load it.
+type routes struct {
+	events   map[string]*event // running ones, by EventSpec.ID
+	tokens   map[string]*event // by access token; those of stopped events lead to nil
+	previews map[string]*event // by preview locator, running events only
+	locators map[string]route
+	serving  bool // a streaming endpoint runs
+}
+
+// route is a published locator.
+type route struct {
+	spec  control.LocatorSpec
+	asset *asset
+}
+
+// makeRoutes makes the table of what is wanted and exists. r.mu is held.
+func (r *runtime) makeRoutes(d control.Desired) *routes {
+	t := &routes{events: map[string]*event{}, tokens: map[string]*event{}, previews: map[string]*event{}, locators: map[string]route{}, serving: d.EndpointRunning}
+	for _, s := range d.Events {
+		t.tokens[s.Token] = nil
+		if e := r.events[s.ID]; e != nil && e.running.Load() && s.Running {
+			t.events[s.ID], t.tokens[s.Token], t.previews[s.PreviewID] = e, e, e
+		}
+	}
+	for _, l := range d.Locators {
+		if a := r.byAsset[l.AssetID]; a != nil {
+			t.locators[l.ID] = route{l, a}
+		}
+	}
+	return t
+}
+
+// Resolve implements origin.Resolver: previews need nothing but a running event; locators need a running endpoint.
+func (r *runtime) Resolve(_ context.Context, q origin.Request) (*origin.Channel, error) {
+	t := r.routes.Load()
+	if e := t.previews[q.ID]; e != nil {
+		if q.Name != locator.PreviewName {
+			return nil, origin.ErrNotFound
+		}
+		return e.channel, nil
+	}
+	l, ok := t.locators[q.ID]
+	if !ok || q.Name != l.asset.spec.Load().ManifestName {
+		return nil, origin.ErrNotFound
+	}
+	if !t.serving {
+		return nil, origin.ErrStopped
+	}
+	now := time.Now()
+	switch {
+	case !l.spec.StartTime.IsZero() && now.Before(l.spec.StartTime), !l.spec.EndTime.IsZero() && !now.Before(l.spec.EndTime):
+		return nil, origin.ErrNotValid
+	case q.Protocol == origin.HLS && !l.spec.HLS, q.Protocol == origin.DASH && !l.spec.DASH:
+		return nil, origin.ErrProtocol
+	}
+	c, err := l.asset.open()
+	if errors.Is(err, errNoMedia) {
+		return nil, origin.ErrNoMedia
+	}
+	return c, err
+}
+
+// ingestApp is the RTMP application that access tokens are under: live/<token>.
+const ingestApp = "live"
+
+// Admit implements ingest.Gate. What the encoder sends is never part of a name or path: the token is looked up.
+func (r *runtime) Admit(_ context.Context, q ingest.Request) (ingest.Session, error) {
+	e, err := r.lookup(q)
+	if err == nil {
+		var s ingest.Session
+		if s, err = e.admit(q); err == nil {
+			return s, nil
+		}
+	}
+	r.metrics.refused.Inc()
+	r.log.Warn("publisher refused", "remote", q.Remote.String(), "encoder", q.Encoder, "reason", err)
+	return nil, err
+}
+
+func (r *runtime) lookup(q ingest.Request) (*event, error) {
+	app, token, ok := strings.Cut(q.App, "/")
+	token, _, _ = strings.Cut(token, "/") // an instance behind the token is ignored
+	if !ok || app != ingestApp || token == "" {
+		return nil, &ingest.Refusal{Code: ingest.CodeBadName, Description: fmt.Sprintf("publish to %s/<accessToken> with any stream key", ingestApp)}
+	}
+	token = strings.ToLower(strings.ReplaceAll(token, "-", ""))
+	for known, e := range r.routes.Load().tokens {
+		if subtle.ConstantTimeCompare([]byte(known), []byte(token)) != 1 {
+			continue
+		}
+		if e == nil {
+			return nil, &ingest.Refusal{Code: ingest.CodeFailed, Description: "this live event is stopped: start it, then publish again"}
+		}
+		return e, nil
+	}
+	return nil, &ingest.Refusal{Code: ingest.CodeBadName, Description: "no live event has this access token"}
+}
+
+var (
+	_ origin.Resolver = (*runtime)(nil)
+	_ ingest.Gate     = (*runtime)(nil)
+)

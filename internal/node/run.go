@@ -1,0 +1,293 @@
+// Package node wires the parts of Headwater into one running process: configuration to values, values to goroutines, and an
+// ordered shutdown. It is the only package that knows all others, and the only one that reads the clock.
+package node
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"headwater.stream/api"
+	"headwater.stream/archive/fsstore"
+	"headwater.stream/ingest"
+	"headwater.stream/internal/control"
+	"headwater.stream/internal/state/boltstate"
+	"headwater.stream/internal/watch"
+	"headwater.stream/origin"
+)
+
+// shutdownBound is how long requests under way may take to end when the node stops.
+const shutdownBound = 5 * time.Second
+
+// ReadyName is the file in the data directory that says where a running node listens.
+const ReadyName = "ready.json"
+
+// Ready is what the ready file says.
+type Ready struct {
+	Origin    string `json:"origin"`    // "http://host:port"
+	Control   string `json:"control"`   // "http://host:port"
+	RTMP      string `json:"rtmp"`      // "rtmp://host:port"
+	TokenFile string `json:"tokenFile"` // path of the control API's token
+}
+
+// Run runs a node until ctx ends, then stops it in order: publishers, open segments, recordings (which resume at the next
+// start), viewers, control, state. It returns nil when ctx ended it and everything was put down whole.
+func Run(ctx context.Context, cfg Config) error {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return err
+	}
+	n, err := open(cfg)
+	if err != nil {
+		return err
+	}
+	err = n.serve(ctx)
+	return errors.Join(err, n.close())
+}
+
+// node is a running node.
+type node struct {
+	cfg     Config
+	state   *boltstate.Store
+	spools  *fsstore.Store
+	assets  *fsstore.Store
+	metrics *metrics
+	runtime *runtime
+	control *control.Service
+	ingest  *ingest.Server
+	token   string
+	ready   Ready
+	applied chan struct{} // closed when what should run was made to run for the first time
+
+	origin, api, rtmp net.Listener
+	stopOutputs       context.CancelFunc
+}
+
+// open opens everything but serves nothing.
+func open(cfg Config) (n *node, err error) {
+	n = &node{cfg: cfg, metrics: newMetrics(), applied: make(chan struct{})}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, n.close())
+		}
+	}()
+	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
+		return n, fmt.Errorf("data directory: %w", err)
+	}
+	if n.state, err = boltstate.Open(filepath.Join(cfg.DataDir, "state.db")); err != nil {
+		return n, err
+	}
+	var tokenFile string
+	if n.token, tokenFile, err = loadToken(cfg.DataDir); err != nil {
+		return n, err
+	}
+	opt := fsstore.Options{Sync: cfg.SyncInterval, Log: cfg.Log}
+	if n.spools, err = fsstore.New(filepath.Join(cfg.DataDir, "events"), opt); err != nil {
+		return n, err
+	}
+	if n.assets, err = fsstore.New(filepath.Join(cfg.DataDir, "assets"), opt); err != nil {
+		return n, err
+	}
+	if err := n.listen(); err != nil {
+		return n, err
+	}
+	n.ready = Ready{
+		Origin:    "http://" + n.public(n.origin),
+		Control:   "http://" + local(n.api),
+		RTMP:      "rtmp://" + n.public(n.rtmp),
+		TokenFile: tokenFile,
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	n.stopOutputs = cancel
+	n.runtime = newRuntime(ctx, newClock(), n.spools, n.assets, n.metrics, cfg)
+	n.metrics.watch(n.runtime)
+	n.control, err = control.New(n.state, &firstApply{runtime: n.runtime, done: n.applied}, control.Options{
+		RTMPBase: n.ready.RTMP, OriginBase: n.ready.Origin, DataDir: cfg.DataDir, Log: cfg.Log,
+	})
+	return n, err
+}
+
+func (n *node) listen() (err error) {
+	for _, l := range []struct {
+		at   *net.Listener
+		addr string
+		what string
+	}{{&n.origin, n.cfg.OriginListen, "origin"}, {&n.api, n.cfg.ControlListen, "control"}, {&n.rtmp, n.cfg.RTMPListen, "RTMP"}} {
+		if *l.at, err = net.Listen("tcp", l.addr); err != nil {
+			return fmt.Errorf("%s listener: %w", l.what, err)
+		}
+	}
+	return nil
+}
+
+// public returns the address of a listener as the world sees it.
+func (n *node) public(l net.Listener) string {
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	return net.JoinHostPort(n.cfg.PublicHost, port)
+}
+
+// local returns the address of a listener as this machine sees it.
+func local(l net.Listener) string {
+	host, port, _ := net.SplitHostPort(l.Addr().String())
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, port)
+}
+
+// serve runs everything until ctx ends or a part fails.
+func (n *node) serve(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	log := n.cfg.Log
+	var wg sync.WaitGroup
+	spawn := func(what string, f func() error) {
+		wg.Go(func() {
+			if err := f(); err != nil {
+				cancel(fmt.Errorf("%s: %w", what, err))
+			}
+		})
+	}
+	viewers, dropViewers := context.WithCancel(context.WithoutCancel(ctx))
+	defer dropViewers()
+	originServer := origin.NewServer(n.originHandler())
+	originServer.BaseContext = func(net.Listener) context.Context { return viewers }
+	apiServer := origin.NewServer(n.controlHandler())
+	controlCtx, stopControl := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopControl()
+	publishers, stopPublishers := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopPublishers()
+	n.ingest = &ingest.Server{Gate: n.runtime, Log: log}
+
+	spawn("control", func() error { return n.control.Run(controlCtx) })
+	select {
+	case <-n.applied:
+	case <-ctx.Done():
+	}
+	spawn("origin listener", func() error { return ignoreClosed(originServer.Serve(n.origin)) })
+	spawn("control listener", func() error { return ignoreClosed(apiServer.Serve(n.api)) })
+	spawn("RTMP listener", func() error { return n.ingest.Serve(publishers, n.rtmp) })
+	if ctx.Err() == nil {
+		if err := n.writeReady(); err != nil {
+			cancel(err)
+		} else {
+			log.Info("ready", "origin", n.ready.Origin, "control", n.ready.Control, "rtmp", n.ready.RTMP, "data", n.cfg.DataDir)
+		}
+	}
+	<-ctx.Done()
+	log.Info("stopping")
+	stopPublishers()
+	bound, done := context.WithTimeout(context.WithoutCancel(ctx), shutdownBound)
+	defer done()
+	errs := []error{apiServer.Shutdown(bound)}
+	stopControl()
+	errs = append(errs, n.runtime.close())
+	dropViewers()
+	errs = append(errs, originServer.Shutdown(bound))
+	wg.Wait()
+	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) && !errors.Is(cause, context.DeadlineExceeded) {
+		errs = append(errs, cause)
+	}
+	return errors.Join(errs...)
+}
+
+func ignoreClosed(err error) error {
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
+}
+
+// close closes what open opened.
+func (n *node) close() error {
+	var errs []error
+	if n.stopOutputs != nil {
+		n.stopOutputs()
+	}
+	for _, l := range []net.Listener{n.origin, n.api, n.rtmp} {
+		if l != nil {
+			_ = l.Close() // the servers have closed theirs
+		}
+	}
+	if n.spools != nil {
+		errs = append(errs, n.spools.Close())
+	}
+	if n.assets != nil {
+		errs = append(errs, n.assets.Close())
+	}
+	if n.state != nil {
+		errs = append(errs, n.state.Close())
+	}
+	return errors.Join(errs...)
+}
+
+func (n *node) writeReady() error {
+	b, err := json.MarshalIndent(n.ready, "", "  ")
+	if err != nil {
+		return fmt.Errorf("ready file: %w", err)
+	}
+	b = append(b, '\n')
+	if err := writeFile(filepath.Join(n.cfg.DataDir, ReadyName), b, 0o600); err != nil {
+		return err
+	}
+	if n.cfg.ReadyFile == "" {
+		return nil
+	}
+	return writeFile(n.cfg.ReadyFile, b, 0o644)
+}
+
+// originHandler serves viewers: the watch page under /watch/, everything else is a public path.
+func (n *node) originHandler() http.Handler {
+	media := origin.NewHandler(origin.Options{Resolver: n.runtime, Metrics: n.metrics.origin, Log: n.cfg.Log})
+	page := watch.Handler()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/watch" || strings.HasPrefix(r.URL.Path, "/watch/") {
+			page.ServeHTTP(w, r)
+			return
+		}
+		media.ServeHTTP(w, r) // not through a ServeMux, which would redirect odd paths
+	})
+}
+
+// controlHandler serves the control API, and the metrics behind the same token.
+func (n *node) controlHandler() http.Handler {
+	tokens := api.SingleToken(n.token)
+	control := api.Handler(n.control, api.HandlerOptions{Tokens: tokens, Log: n.cfg.Log})
+	metrics := promhttp.HandlerFor(n.metrics.registry, promhttp.HandlerOpts{})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/metrics" {
+			control.ServeHTTP(w, r)
+			return
+		}
+		if _, ok := tokens(strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")); !ok {
+			http.Error(w, "the metrics are behind the control token", http.StatusUnauthorized)
+			return
+		}
+		metrics.ServeHTTP(w, r)
+	})
+}
+
+// firstApply tells when the first Apply has returned.
+type firstApply struct {
+	*runtime
+	once sync.Once
+	done chan struct{}
+}
+
+// Apply implements control.Runtime.
+func (f *firstApply) Apply(ctx context.Context, d control.Desired) map[string]error {
+	defer f.once.Do(func() { close(f.done) })
+	return f.runtime.Apply(ctx, d)
+}
+
+var _ control.Runtime = (*firstApply)(nil)
