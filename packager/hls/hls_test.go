@@ -123,7 +123,7 @@ func TestFollow(t *testing.T) {
 				default:
 					s.step()
 				}
-				if i%10 != 9 && i%7 != 0 {
+				if i%20 != 9 && i%31 != 0 {
 					continue // a renderer sees only the Views that somebody asked for
 				}
 				v := s.view()
