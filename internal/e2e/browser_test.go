@@ -236,7 +236,9 @@ func (p *Page) Close() {
 func (p *Page) String() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	stats, err := json.Marshal(p.stats)
+	shown := p.stats
+	shown.Errors = shown.Errors[max(0, len(shown.Errors)-10):]
+	stats, err := json.Marshal(shown)
 	if err != nil {
 		return err.Error()
 	}

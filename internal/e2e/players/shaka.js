@@ -20,8 +20,11 @@ video.addEventListener('waiting', () => {
 video.addEventListener('ended', () => { stats.state = 'ended'; });
 
 const failed = (error) => {
-  const fatal = error.severity === shaka.util.Error.Severity.CRITICAL;
-  stats.errors.push({ words: `code ${error.code} category ${error.category}`, details: JSON.stringify(error.data ?? []).slice(0, 300), fatal });
+  // Anything but a recoverable error of Shaka's own is fatal.
+  const fatal = error?.severity !== shaka.util.Error.Severity.RECOVERABLE;
+  const words = error?.code ? `code ${error.code} category ${error.category}` : String(error);
+  stats.errors.push({ words, details: JSON.stringify(error?.data ?? []).slice(0, 300), fatal });
+  if (stats.errors.length > 20) stats.errors.shift();
   if (fatal) {
     stats.fatal++;
     stats.state = 'failed';
