@@ -218,12 +218,12 @@ func (l *logBuffer) String() string {
 	return l.b.String()
 }
 
-// eventually polls until ok is true, for ten seconds at most.
+// eventually polls until ok is true, for twenty seconds at most.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
-	deadline := time.After(10 * time.Second)
+	deadline := time.After(20 * time.Second)
 	for !ok() {
 		select {
 		case <-tick.C:

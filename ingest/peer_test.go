@@ -6,6 +6,8 @@ import (
 	"net"
 	"os"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -209,15 +211,47 @@ func (p *peer) media(from, n int) {
 	}
 }
 
-// narrowListener gives accepted sockets a small send buffer, so that a peer that does not read is soon felt.
-type narrowListener struct{ net.Listener }
+// deafListener accepts sockets that take no more bytes once deaf is set, as those of a peer that never reads.
+type deafListener struct {
+	net.Listener
+	deaf *atomic.Bool
+}
 
-func (l narrowListener) Accept() (net.Conn, error) {
+func (l deafListener) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
-	if err == nil {
-		_ = c.(*net.TCPConn).SetWriteBuffer(4096)
+	return &deafConn{Conn: c, deaf: l.deaf, closed: make(chan struct{})}, err
+}
+
+type deafConn struct {
+	net.Conn
+	deaf     *atomic.Bool
+	deadline time.Time // of the writing goroutine
+	once     sync.Once
+	closed   chan struct{}
+}
+
+func (c *deafConn) SetWriteDeadline(t time.Time) error {
+	c.deadline = t
+	return c.Conn.SetWriteDeadline(t)
+}
+
+func (c *deafConn) Write(p []byte) (int, error) {
+	if !c.deaf.Load() {
+		return c.Conn.Write(p)
 	}
-	return c, err
+	t := time.NewTimer(time.Until(c.deadline))
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return 0, os.ErrDeadlineExceeded
+	case <-c.closed:
+		return 0, net.ErrClosed
+	}
+}
+
+func (c *deafConn) Close() error {
+	c.once.Do(func() { close(c.closed) })
+	return c.Conn.Close()
 }
 
 func lines(s string) int { return strings.Count(s, "\n") }

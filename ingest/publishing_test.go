@@ -7,7 +7,7 @@ import (
 )
 
 func TestStatusOfAPublishThatEnds(t *testing.T) {
-	short := Limits{FirstMedia: 300 * time.Millisecond, Idle: 300 * time.Millisecond}
+	short := Limits{FirstMedia: 1500 * time.Millisecond, Idle: 1500 * time.Millisecond}
 	for name, c := range map[string]struct {
 		do     func(p *peer)
 		limits Limits
@@ -32,11 +32,12 @@ func TestStatusOfAPublishThatEnds(t *testing.T) {
 		"MP3":  {func(p *peer) { p.publish("live", "x"); p.send(4, typeAudio, 1, 0, []byte("\x2f\xff\xfb")) }, Limits{}, CodeFailed},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			gate := new(memGate)
 			s := startServer(t, gate, c.limits)
 			p := connectPeer(t, s.addr)
 			c.do(p)
-			if code := p.end(3 * time.Second); code != c.code {
+			if code := p.end(10 * time.Second); code != c.code {
 				t.Errorf("status %q, want %q", code, c.code)
 			}
 		})
@@ -51,7 +52,7 @@ func TestShutdownTellsEncoders(t *testing.T) {
 	p.media(0, 3)
 	eventually(t, "media", func() bool { return gate.session(t, 0).count() == 6 })
 	go s.stop()
-	if code := p.end(3 * time.Second); code != CodeShutdown {
+	if code := p.end(10 * time.Second); code != CodeShutdown {
 		t.Errorf("status %q", code)
 	}
 	s.stop()
