@@ -99,7 +99,7 @@ func (c *Channel) Shows(t *testing.T, base string, length, d time.Duration) {
 // End deletes the output, which ends the recording.
 func (c *Channel) End(t *testing.T) {
 	t.Helper()
-	c.d.CLI(t, "output", "delete", c.Name, "--event", c.Name)
+	c.d.CLI(t, "output", "delete", c.Name, c.Name)
 }
 
 // Files is the asset's directory.

@@ -11,7 +11,7 @@ func TestWorkflow(t *testing.T) {
 	begin(t, 2*time.Minute)
 	t.Parallel()
 	d := StartDaemon(t)
-	d.CLI(t, "event", "create", "e", "--auto-start")
+	d.CLI(t, "event", "create", "e", "--start")
 	c := &Channel{d: d, Name: "e"}
 	state := func() string {
 		var event struct {
@@ -24,7 +24,7 @@ func TestWorkflow(t *testing.T) {
 		t.Fatalf("the event is %s", s)
 	}
 	d.CLI(t, "asset", "create", "a")
-	d.CLI(t, "output", "create", "o", "--event", "e", "--asset", "a", "--manifest-name", "show", "--archive-window", "PT30M")
+	d.CLI(t, "output", "create", "e", "o", "--asset", "a", "--manifest", "show", "--archive-window", "30m")
 	d.CLI(t, "locator", "create", "l", "--asset", "a")
 	paths := d.CLI(t, "locator", "paths", "l")
 	if again := d.CLI(t, "locator", "paths", "l"); again != paths {
@@ -65,7 +65,7 @@ func TestWorkflow(t *testing.T) {
 	c.Shows(t, c.Public, 2*time.Second, 5*time.Second)
 
 	// The output's end makes the recording.
-	d.CLI(t, "output", "delete", "o", "--event", "e")
+	d.CLI(t, "output", "delete", "e", "o")
 	for kind, u := range renditions(t, HLS(c.Public)) {
 		if p := playlist(t, u); !p.Ended || len(p.Segments) < 2 {
 			t.Errorf("%s after the output's end: ended %v, %d segments", kind, p.Ended, len(p.Segments))
