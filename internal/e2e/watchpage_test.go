@@ -141,3 +141,37 @@ func TestWatchPageRefusesForeignSources(t *testing.T) {
 	default:
 	}
 }
+
+// TestWatchPageSources: whichever of a presentation's addresses is given, the page finds both manifests.
+func TestWatchPageSources(t *testing.T) {
+	begin(t, time.Minute)
+	t.Parallel()
+	origin := plainOrigin(t, t.TempDir())
+	p := NewBrowser(t).Open(t, origin.URL+"/watch/")
+	const home = "/6d1c0a4e-4a64-4c0a-9a43-0c4b0d1d2a11/show.ism/"
+	for src, want := range map[string]string{
+		home + "master.m3u8":                              `[hls] ` + home + `master.m3u8 ` + home + `manifest.mpd`,
+		home + "manifest.mpd":                             `[dash] ` + home + `master.m3u8 ` + home + `manifest.mpd`,
+		home:                                              `[hls] ` + home + `master.m3u8 ` + home + `manifest.mpd`,
+		home + "manifest":                                 `[hls] ` + home + `master.m3u8 ` + home + `manifest.mpd`,
+		home + "manifest(format=m3u8-cmaf)":               `[hls] ` + home + `manifest(format=m3u8-cmaf) ` + home + `manifest(format=mpd-time-cmaf)`,
+		home + "manifest(format=m3u8-cmaf,filter=a).m3u8": `[hls] ` + home + `manifest(format=m3u8-cmaf,filter=a).m3u8 ` + home + `manifest(format=mpd-time-cmaf,filter=a)`,
+		home + "manifest(format=mpd-time-cmaf)":           `[dash] ` + home + `manifest(format=m3u8-cmaf) ` + home + `manifest(format=mpd-time-cmaf)`,
+		origin.URL + home + "master.m3u8?token=x":         `[hls] ` + home + `master.m3u8?token=x ` + home + `manifest.mpd?token=x`,
+		"/elsewhere/a.m3u8":                               `[hls] /elsewhere/a.m3u8 `,
+		"/elsewhere/a.mpd":                                `[dash]  /elsewhere/a.mpd`,
+		"/elsewhere/a.mp4":                                `none`,
+	} {
+		argument, err := json.Marshal(src)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := string(p.Eval(t, `import('/watch/source.js').then((m) => {
+			const s = m.parseSource(`+string(argument)+`, location.origin);
+			return s ? '[' + s.prefers + '] ' + s.hls + ' ' + s.dash : 'none';
+		})`))
+		if wanted, err := json.Marshal(want); err != nil || got != string(wanted) {
+			t.Errorf("%s: %s, want %s", src, got, wanted)
+		}
+	}
+}
