@@ -150,11 +150,11 @@ func TestWatchPageSources(t *testing.T) {
 	p := NewBrowser(t).Open(t, origin.URL+"/watch/")
 	const home = "/6d1c0a4e-4a64-4c0a-9a43-0c4b0d1d2a11/show.ism/"
 	for src, want := range map[string]string{
-		home + "master.m3u8":                              `[hls] ` + home + `master.m3u8 ` + home + `manifest.mpd`,
-		home + "manifest.mpd":                             `[dash] ` + home + `master.m3u8 ` + home + `manifest.mpd`,
-		home:                                              `[hls] ` + home + `master.m3u8 ` + home + `manifest.mpd`,
-		home + "manifest":                                 `[hls] ` + home + `master.m3u8 ` + home + `manifest.mpd`,
-		home + "manifest(format=m3u8-cmaf)":               `[hls] ` + home + `manifest(format=m3u8-cmaf) ` + home + `manifest(format=mpd-time-cmaf)`,
+		home + "master.m3u8":                `[hls] ` + home + `master.m3u8 ` + home + `manifest.mpd`,
+		home + "manifest.mpd":               `[dash] ` + home + `master.m3u8 ` + home + `manifest.mpd`,
+		home:                                `[hls] ` + home + `master.m3u8 ` + home + `manifest.mpd`,
+		home + "manifest":                   `[hls] ` + home + `master.m3u8 ` + home + `manifest.mpd`,
+		home + "manifest(format=m3u8-cmaf)": `[hls] ` + home + `manifest(format=m3u8-cmaf) ` + home + `manifest(format=mpd-time-cmaf)`,
 		home + "manifest(format=m3u8-cmaf,filter=a).m3u8": `[hls] ` + home + `manifest(format=m3u8-cmaf,filter=a).m3u8 ` + home + `manifest(format=mpd-time-cmaf,filter=a)`,
 		home + "manifest(format=mpd-time-cmaf)":           `[dash] ` + home + `manifest(format=m3u8-cmaf) ` + home + `manifest(format=mpd-time-cmaf)`,
 		origin.URL + home + "master.m3u8?token=x":         `[hls] ` + home + `master.m3u8?token=x ` + home + `manifest.mpd?token=x`,
