@@ -1,0 +1,73 @@
+package main
+
+import (
+	"io"
+	"log/slog"
+
+	"github.com/spf13/cobra"
+
+	"headwater.stream/internal/node"
+)
+
+func (a *app) serveCommand() *cobra.Command {
+	var cfg node.Config
+	var config string
+	logs := logFlags{}
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the server",
+		Long: `Run the server until SIGTERM or SIGINT, which end it in order: recordings are closed whole and go on at the next start.
+
+Each flag can also be set in the environment (--origin-listen as HEADWATER_ORIGIN_LISTEN) and in a file given with --config, of
+lines like 'origin-listen: ":8080"'. Flags win over the environment, the environment over the file.
+Listen addresses are host:port; port 0 takes one that is free, which the ready file then names.`,
+		Args: cobra.NoArgs,
+	}
+	f := cmd.Flags()
+	f.StringVar(&cfg.OriginListen, "origin-listen", node.DefaultOriginListen, "`address` of the HTTP listener for viewers")
+	f.StringVar(&cfg.ControlListen, "control-listen", node.DefaultControlListen, "`address` of the HTTP listener of the control API")
+	f.StringVar(&cfg.RTMPListen, "rtmp-listen", node.DefaultRTMPListen, "`address` of the RTMP listener for encoders")
+	f.StringVar(&cfg.PublicHost, "public-host", node.DefaultPublicHost, "`host` name or address under which encoders and viewers reach this machine, for the URLs handed out")
+	f.StringVar(&cfg.ReadyFile, "ready-file", "", "`file` written as JSON when everything listens (default: only <data-dir>/ready.json)")
+	f.DurationVar(&cfg.SyncInterval, "sync-interval", node.DefaultSyncInterval, "how often recorded bytes are forced to disk: what a power loss may cost, in seconds; 0: before each part is announced")
+	f.DurationVar(&cfg.PreviewSpan, "preview-span", node.DefaultPreviewSpan, "how much media a preview lists, in seconds")
+	f.StringVar(&config, "config", "", "`file` with settings (env HEADWATER_CONFIG)")
+	logs.add(cmd)
+	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error { return settings(cmd, config) }
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		log, err := logs.logger(cmd.ErrOrStderr())
+		if err != nil {
+			return err
+		}
+		cfg.DataDir, cfg.Log = a.dataDir, log
+		if err := node.Run(cmd.Context(), cfg); err != nil {
+			log.Error("the server ended", "error", err)
+			return err
+		}
+		return nil
+	}
+	return cmd
+}
+
+// logFlags say how to log.
+type logFlags struct{ format, level string }
+
+func (l *logFlags) add(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&l.format, "log-format", "text", "`text` or json")
+	cmd.Flags().StringVar(&l.level, "log-level", "info", "debug, `info`, warn or error")
+}
+
+func (l *logFlags) logger(w io.Writer) (*slog.Logger, error) {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(l.level)); err != nil {
+		return nil, usageError("--log-level has to be debug, info, warn or error")
+	}
+	o := &slog.HandlerOptions{Level: level}
+	switch l.format {
+	case "text":
+		return slog.New(slog.NewTextHandler(w, o)), nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(w, o)), nil
+	}
+	return nil, usageError("--log-format has to be text or json")
+}
