@@ -35,7 +35,13 @@ type headerJSON struct {
 	ManifestName  string          `json:"manifestName,omitempty"`
 	First         uint64          `json:"firstSegment,omitempty"`
 	Ended         bool            `json:"ended,omitempty"`
+	Ranges        []rangeJSON     `json:"ranges"`
 	Renditions    []renditionJSON `json:"renditions"`
+}
+
+type rangeJSON struct {
+	Epoch uint32 `json:"epoch"`
+	Start int64  `json:"start"` // ns of media time
 }
 
 type renditionJSON struct {
@@ -65,7 +71,10 @@ func EncodeHeader(h timeline.Header, info Info) ([]byte, error) {
 	j := headerJSON{
 		Format: headerFormat, Version: HeaderVersion, Anchor: h.Anchor.UTC(), SegmentTarget: int64(h.SegmentTarget), PartTarget: int64(h.PartTarget),
 		Parts: h.Parts, Epoch: h.Epoch, Disc: h.Disc, Number: h.Number, ManifestName: info.ManifestName, First: info.First, Ended: info.Ended,
-		Renditions: []renditionJSON{},
+		Renditions: []renditionJSON{}, Ranges: []rangeJSON{},
+	}
+	for _, r := range h.Ranges {
+		j.Ranges = append(j.Ranges, rangeJSON{r.Epoch, int64(r.Start)})
 	}
 	for _, r := range h.Renditions {
 		rj := renditionJSON{Name: r.Name, Kind: r.Kind.String(), Timescale: r.Timescale}
@@ -94,6 +103,9 @@ func DecodeHeader(b []byte) (timeline.Header, Info, error) {
 	h := timeline.Header{
 		Anchor: j.Anchor, SegmentTarget: time.Duration(j.SegmentTarget), PartTarget: time.Duration(j.PartTarget), Parts: j.Parts,
 		Epoch: j.Epoch, Disc: j.Disc, Number: j.Number,
+	}
+	for _, r := range j.Ranges {
+		h.Ranges = append(h.Ranges, media.Range{Epoch: r.Epoch, Start: time.Duration(r.Start)})
 	}
 	for _, rj := range j.Renditions {
 		r := timeline.HeaderRendition{Name: rj.Name, Timescale: rj.Timescale}

@@ -124,13 +124,13 @@ func (r *Recorder) writeRendition(m *media.Rendition) error {
 			rec.floor = kept[0].Number
 		}
 	}
-	if m.Open != nil && m.Open.Number > rec.linked {
+	if m.Open != nil && m.Open.Number >= rec.linked {
 		open := *m.Open
 		open.Size = 0
 		if err := r.dir.Link(r.spool, m.Name, open); err != nil && !errors.Is(err, media.ErrNotFound) {
 			return err
 		}
-		rec.linked = open.Number
+		rec.linked = open.Number + 1
 	}
 	return nil
 }
@@ -193,7 +193,7 @@ func (r *Recorder) Finish() {
 			top = max(top, rec.segments[n-1].Number)
 		}
 	}
-	v := &media.View{Revision: from.Revision + 1, Anchor: from.Anchor, SegmentTarget: from.SegmentTarget, PartTarget: from.PartTarget, Ended: true}
+	v := &media.View{Revision: from.Revision + 1, Anchor: from.Anchor, SegmentTarget: from.SegmentTarget, PartTarget: from.PartTarget, Ranges: r.ranges, Ended: true}
 	for _, rec := range r.rends {
 		r.level(rec, top)
 		v.Renditions = append(v.Renditions, ended(media.Rendition{Name: rec.name, Kind: rec.kind, Timescale: rec.scale, Inits: rec.inits, Segments: rec.segments[:len(rec.segments):len(rec.segments)]}))
@@ -263,7 +263,7 @@ func ended(m media.Rendition) media.Rendition {
 
 // headerOf makes an asset's header from a View.
 func headerOf(v *media.View) timeline.Header {
-	h := headerMaker{timeline.Header{Anchor: v.Anchor, SegmentTarget: v.SegmentTarget, PartTarget: v.PartTarget, Parts: v.PartTarget > 0}}
+	h := headerMaker{timeline.Header{Anchor: v.Anchor, SegmentTarget: v.SegmentTarget, PartTarget: v.PartTarget, Parts: v.PartTarget > 0, Ranges: v.Ranges}}
 	for i := range v.Renditions {
 		r := &v.Renditions[i]
 		h.Renditions = append(h.Renditions, timeline.HeaderRendition{Name: r.Name, Kind: r.Kind, Timescale: r.Timescale, Inits: r.Inits})

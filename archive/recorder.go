@@ -46,6 +46,7 @@ type Recorder struct {
 	mu      sync.Mutex // of what follows; held for microseconds, never over I/O
 	rends   []*recording
 	first   uint64
+	ranges  []media.Range
 	archive slider
 	rewind  slider
 	final   *media.View             // set by Finish
@@ -67,7 +68,7 @@ type recording struct {
 	// segments kept by the window, as the View has them; shared with Views: only appended to and cut from the front.
 	segments []media.Segment
 
-	// The Run loop's: the next number to write, the number linked while it was open, and the floor told to the directory.
+	// The Run loop's: the next number to write, the next to link while it is open, and the floor told to the directory.
 	next, linked, floor uint64
 }
 
@@ -81,7 +82,7 @@ func NewRecorder(src Source, spool timeline.Spool, dir Dir, opt RecorderOptions)
 	if err != nil {
 		return nil, fmt.Errorf("archive: %w", err)
 	}
-	if ok && dir.Info().First > 0 {
+	if ok {
 		r.first = dir.Info().First
 		r.resume(st)
 		return r, nil
@@ -98,7 +99,7 @@ func NewRecorder(src Source, spool timeline.Spool, dir Dir, opt RecorderOptions)
 
 // firstNumber is the number of the segment that is open now in all renditions, or comes next.
 func firstNumber(v *media.View) uint64 {
-	n := uint64(1)
+	n := uint64(0)
 	for i := range v.Renditions {
 		r := &v.Renditions[i]
 		if r.Open != nil {
@@ -111,6 +112,7 @@ func firstNumber(v *media.View) uint64 {
 }
 
 func (r *Recorder) resume(st timeline.State) {
+	r.ranges = st.Header.Ranges
 	for _, h := range st.Header.Renditions {
 		rec := &recording{name: h.Name, kind: h.Kind, scale: h.Timescale, inits: h.Inits, segments: st.Segments[h.Name], next: r.first}
 		if n := len(rec.segments); n > 0 {
@@ -213,7 +215,13 @@ func (r *Recorder) derive(from *media.View) *media.View {
 		}
 		rec.follow(s, r.first)
 	}
+	for _, g := range from.Ranges {
+		if n := len(r.ranges); n == 0 || r.ranges[n-1].Epoch < g.Epoch {
+			r.ranges = append(r.ranges[:n:n], g)
+		}
+	}
 	r.trim()
+	v.Ranges = r.ranges
 	for _, rec := range r.rends {
 		v.Renditions = append(v.Renditions, r.list(rec, from.Find(rec.name)))
 	}
@@ -253,6 +261,9 @@ func (r *Recorder) trim() {
 	lead := r.rends[0]
 	floor := r.archive.first(lead, media.Ticks(r.opt.Window, lead.scale))
 	r.rewind.first(lead, media.Ticks(r.opt.Rewind, lead.scale))
+	for len(r.ranges) > 1 && r.ranges[1].Epoch <= lead.segments[0].Epoch {
+		r.ranges = r.ranges[1:]
+	}
 	for _, rec := range r.rends {
 		for len(rec.segments) > 1 && rec.segments[0].Number < floor {
 			rec.segments = rec.segments[1:]

@@ -226,7 +226,7 @@ func TestRecordAndReplay(t *testing.T) {
 	r := newRig(t, archive.RecorderOptions{})
 	defer r.close()
 	r.begin()
-	r.feed(23) // segments 1 and 2 are before the recording, 3 is open
+	r.feed(23) // segments 0 and 1 are before the recording, 2 is open
 	r.record()
 	r.feed(20)
 	if err := r.tl.End(); err != nil {
@@ -237,7 +237,7 @@ func TestRecordAndReplay(t *testing.T) {
 	r.feed(34)
 	live := r.rec.View()
 	for _, m := range live.Renditions {
-		if m.Segments[0].Number != 3 || m.Open == nil || len(m.Parts) == 0 {
+		if m.Segments[0].Number != 2 || m.Open == nil || len(m.Parts) == 0 {
 			t.Errorf("%s: first segment %d, open %v, %d parts", m.Name, m.Segments[0].Number, m.Open, len(m.Parts))
 		}
 	}
@@ -287,7 +287,7 @@ func TestRecordingResumes(t *testing.T) {
 	r.record()
 	r.begin()
 	r.feed(35)
-	r.written(3)
+	r.written(2)
 	before := segments(t, r.rec)
 	r.stop()
 	<-r.done
@@ -305,7 +305,7 @@ func TestRecordingResumes(t *testing.T) {
 	for _, m := range a.View().Renditions {
 		var got string
 		for i, s := range m.Segments {
-			if s.Number != uint64(i+1) {
+			if s.Number != uint64(i) {
 				t.Errorf("%s: segment %d has number %d", m.Name, i, s.Number)
 			}
 			got += map[bool]string{true: "D", false: "."}[s.First && s.Disc > 0]
@@ -329,10 +329,10 @@ func TestCopiedWhileRecorded(t *testing.T) {
 	r.at += 1000
 	r.begin()
 	r.feed(13)
-	r.written(3)
+	r.written(2)
 	before := segments(t, r.rec)
 	for end := time.Now().Add(5 * time.Second); ; { // the open segment is linked as soon as it opens
-		if m, _ := filepath.Glob(filepath.Join(r.base, "asset", "*", "seg-*-4.m4s")); len(m) == 2 {
+		if m, _ := filepath.Glob(filepath.Join(r.base, "asset", "*", "seg-*-3.m4s")); len(m) == 2 {
 			break
 		}
 		if time.Now().After(end) {
@@ -362,7 +362,7 @@ func TestWindows(t *testing.T) {
 	r.record()
 	r.begin()
 	r.feed(305)
-	r.written(30)
+	r.written(29)
 	v := r.rec.View()
 	for _, m := range v.Renditions {
 		if n := len(m.Segments); n != 4 {
@@ -389,7 +389,7 @@ func TestOutputsShareBytes(t *testing.T) {
 	r.record()
 	r.begin()
 	r.feed(20)
-	r.written(2)
+	r.written(1)
 	name := filepath.Join("v1", fmt.Sprintf("seg-%d-1.m4s", r.tl.View().Renditions[0].Segments[0].Epoch))
 	a, err := os.Stat(filepath.Join(r.base, "asset", name))
 	if err != nil {

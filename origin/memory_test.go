@@ -39,7 +39,7 @@ var _ origin.Presentation = (*memory)(nil)
 func newMemory(parts bool) *memory {
 	m := &memory{gate: make(chan struct{}), objects: map[media.Ref][]byte{}, epoch: epoch, first: true, window: 30, repeat: 40}
 	m.view = &media.View{
-		Revision: 1, Anchor: time.Date(2026, 11, 25, 13, 0, 0, 0, time.UTC), SegmentTarget: 2 * time.Second,
+		Revision: 1, Anchor: time.Date(2026, 11, 25, 13, 0, 0, 0, time.UTC), SegmentTarget: 2 * time.Second, Ranges: []media.Range{{Epoch: epoch}},
 		Renditions: []media.Rendition{
 			{Name: "v1", Kind: media.Video, Timescale: media.VideoTimescale, Bandwidth: 6_000_000, AverageBandwidth: 5_500_000},
 			{Name: "a1", Kind: media.Audio, Timescale: 48_000, Bandwidth: 130_000, AverageBandwidth: 128_000},

@@ -13,6 +13,7 @@ type View struct {
 	PartTarget    time.Duration // PART-TARGET; no part is longer. 0: the presentation has no parts
 
 	Renditions []Rendition // video first; order and names never change, new ones are appended
+	Ranges     []Range     // the discontinuity ranges of the segments, oldest first
 	Ended      bool        // nothing will be added: ENDLIST, type="static"
 }
 
@@ -56,6 +57,12 @@ type Init struct {
 	ID    uint32
 	Track Track
 	Body  []byte // ftyp + moov
+}
+
+// Range says where a discontinuity range began, also when its first segment has left the window.
+type Range struct {
+	Epoch uint32
+	Start time.Duration // media time
 }
 
 // PartID names a part: index Part of segment Number in range Epoch.

@@ -206,7 +206,7 @@ func TestLife(t *testing.T) {
 	n := len(bytesOf)
 	r.until("the recording goes on", func() bool { return len(segments(base+"v1/media.m3u8")) >= n+2 })
 	_, playlist := r.get(base + "v1/media.m3u8")
-	if strings.Count(playlist, "#EXT-X-DISCONTINUITY\n") != 1 || !strings.Contains(playlist, "#EXT-X-MEDIA-SEQUENCE:1\n") {
+	if strings.Count(playlist, "#EXT-X-DISCONTINUITY\n") != 1 || !strings.Contains(playlist, "#EXT-X-MEDIA-SEQUENCE:0\n") {
 		t.Errorf("after a restart the playlist does not go on:\n%s", playlist)
 	}
 

@@ -48,6 +48,9 @@ func (r *runtime) makeRoutes(d control.Desired) *routes {
 
 // Resolve implements origin.Resolver: previews need nothing but a running event; locators need a running endpoint.
 func (r *runtime) Resolve(_ context.Context, q origin.Request) (*origin.Channel, error) {
+	if len(q.Filters) > 0 {
+		return nil, origin.ErrNoFilter
+	}
 	t := r.routes.Load()
 	if e := t.previews[q.ID]; e != nil {
 		if q.Name != locator.PreviewName {

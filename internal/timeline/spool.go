@@ -13,6 +13,7 @@ type Header struct {
 	PartTarget    time.Duration
 	Parts         bool // parts are announced to viewers
 	Renditions    []HeaderRendition
+	Ranges        []media.Range // those of the segments that are kept, oldest first
 
 	Epoch  uint32 // of the newest range
 	Disc   uint32 // its discontinuity sequence number

@@ -24,7 +24,7 @@ const minListed = 6
 // drainBound is how long Close waits for a spool that does not answer.
 const drainBound = 5 * time.Second
 
-// ErrClosed is returned by the writer's calls after Close.
+// ErrClosed is returned by the writer's calls, and by Next, after Close.
 var ErrClosed = errors.New("timeline is closed")
 
 // Timeline implements the packager's Sink for its one writer, and a Presentation for its readers.
@@ -50,6 +50,7 @@ type state struct {
 	view *media.View
 	kept []kept // by rendition
 	gate chan struct{}
+	over bool // there will be no other: the timeline is closed
 	// waiting counts those who wait at the gate, so that one where nobody waits is closed on the spot.
 	waiting atomic.Int32
 }
@@ -116,6 +117,7 @@ func (t *Timeline) Close() error {
 	}
 	err := t.end()
 	t.closed = true
+	t.publish()
 	t.mu.Unlock()
 	t.cancel()
 	done := make(chan struct{})
@@ -131,12 +133,15 @@ func (t *Timeline) Close() error {
 // View returns the current View. It never blocks.
 func (t *Timeline) View() *media.View { return t.now.Load().view }
 
-// Next returns the first View with a revision above after, waiting for it.
+// Next returns the first View with a revision above after, waiting for it. It returns ErrClosed when there will be none.
 func (t *Timeline) Next(ctx context.Context, after uint64) (*media.View, error) {
 	for {
 		s := t.now.Load()
 		if s.view.Revision > after {
 			return s.view, nil
+		}
+		if s.over {
+			return nil, ErrClosed
 		}
 		s.waiting.Add(1)
 		select {

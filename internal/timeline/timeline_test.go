@@ -128,7 +128,7 @@ func TestViewAndObjects(t *testing.T) {
 		if n := len(r.Segments); n != 10 {
 			t.Errorf("%s lists %d segments", r.Name, n)
 		}
-		if r.Open == nil || r.Open.Number != 40 || r.Hint != (media.PartID{Epoch: r.Open.Epoch, Number: 40, Part: 10}) {
+		if r.Open == nil || r.Open.Number != 39 || r.Hint != (media.PartID{Epoch: r.Open.Epoch, Number: 39, Part: 10}) {
 			t.Errorf("%s: open %+v, hint %+v", r.Name, r.Open, r.Hint)
 		}
 		if !v.Anchor.Add(r.Time(r.Segments[0].Start)).Equal(anchor.Add(time.Minute + 58*time.Second)) {
@@ -155,10 +155,10 @@ func TestViewAndObjects(t *testing.T) {
 		}
 		return err
 	}
-	if err := get(25); err != nil {
+	if err := get(24); err != nil {
 		t.Errorf("a segment that just left: %v", err)
 	}
-	if err := get(5); !errors.Is(err, media.ErrNotFound) {
+	if err := get(4); !errors.Is(err, media.ErrNotFound) {
 		t.Errorf("a segment long gone: %v", err)
 	}
 }
@@ -180,7 +180,7 @@ func TestReconnect(t *testing.T) {
 		for _, r := range v.Renditions {
 			var got []string
 			for i, s := range r.Segments {
-				if s.Number != uint64(i+1) {
+				if s.Number != uint64(i) {
 					t.Errorf("%s: segment %d has number %d", r.Name, i, s.Number)
 				}
 				mark := "."
@@ -405,7 +405,7 @@ func TestDiskFails(t *testing.T) {
 				gaps = append(gaps, s.Number)
 			}
 		}
-		if !reflect.DeepEqual(gaps, []uint64{3}) {
+		if !reflect.DeepEqual(gaps, []uint64{2}) {
 			t.Errorf("%s: gaps %v", r.Name, gaps)
 		}
 	}

@@ -30,6 +30,7 @@ func (t *Timeline) slide() {
 		if drop := int(keep) - int(r.sealed[0].Number); drop > 0 && drop < len(r.sealed) {
 			r.sealed, r.parts = r.sealed[drop:], r.parts[drop:]
 			r.pruneInits()
+			t.pruneRanges(r.sealed[0].Epoch)
 			t.spooler.submit(op{kind: opDrop, rendition: r.name, below: keep}, 0)
 		}
 		r.listed = max(0, min(int(first)-int(r.sealed[0].Number), len(r.sealed)))
@@ -45,8 +46,18 @@ func (r *rendition) pruneInits() {
 	r.inits = r.inits[i:]
 }
 
+// pruneRanges forgets ranges before the oldest one a segment is kept of.
+func (t *Timeline) pruneRanges(oldest uint32) {
+	for len(t.header.Ranges) > 1 && t.header.Ranges[0].Epoch < oldest {
+		t.header.Ranges = t.header.Ranges[1:]
+	}
+}
+
 // forget drops parts that are listed no more, and bodies that the spool has and the live edge does not need.
 func (t *Timeline) forget(r *rendition) {
+	if len(r.sealed) == 0 {
+		return
+	}
 	newest := r.next - 1 // sealed last
 	oldest := newest     // the first whose parts stay listed: three target durations, and two segments at least (8216bis 6.2.2)
 	var sum time.Duration
@@ -124,12 +135,12 @@ func (t *Timeline) publish() {
 	t.rev = max(t.rev+1, uint64(t.opt.Now().UnixMicro()))
 	v := &media.View{
 		Revision: t.rev, Anchor: t.header.Anchor, SegmentTarget: t.header.SegmentTarget, PartTarget: t.header.PartTarget,
-		Renditions: make([]media.Rendition, len(t.rends)),
+		Renditions: make([]media.Rendition, len(t.rends)), Ranges: t.header.Ranges,
 	}
 	if !t.header.Parts {
 		v.PartTarget = 0
 	}
-	s := &state{view: v, kept: make([]kept, len(t.rends)), gate: make(chan struct{})}
+	s := &state{view: v, kept: make([]kept, len(t.rends)), gate: make(chan struct{}), over: t.closed}
 	for i, r := range t.rends {
 		m := &v.Renditions[i]
 		*m = media.Rendition{

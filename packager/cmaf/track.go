@@ -207,6 +207,7 @@ func (t *track) measure(s media.Sample, at time.Duration) error {
 			t.rate = media.Rational{Num: uint32(n * media.VideoTimescale), Den: uint32(ticks)}
 		}
 	}
+	t.media.FrameRate = t.rate
 	waiting := t.prelude
 	t.prelude = queue{}
 	return waiting.replay(func(s media.Sample) error { s.Track = t.index; return t.p.write(t, s, at) })

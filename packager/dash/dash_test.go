@@ -53,6 +53,9 @@ func life(n, window int) *media.View {
 			start := time.Duration(k)*2*time.Second + time.Duration(disc)*outage
 			epoch := uint32(epoch0 + 42*disc)
 			if k%perRange == 0 {
+				if i == 0 {
+					v.Ranges = append(v.Ranges, media.Range{Epoch: epoch, Start: start})
+				}
 				r.Inits = append(r.Inits, media.Init{ID: epoch, Track: tracks[i]})
 			}
 			r.Segments = append(r.Segments, media.Segment{

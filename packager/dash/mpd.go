@@ -3,7 +3,6 @@ package dash
 import (
 	"bytes"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
@@ -26,7 +25,6 @@ const audioSlack = 100 * time.Millisecond
 // between Periods (rules I1, I2).
 type Writer struct {
 	live      bool                     // a dynamic MPD was written
-	starts    map[uint32]time.Duration // Period@start by epoch: it never changes, though its first segment leaves
 	published time.Time                // the last publishTime
 	of        []listed                 // what the last MPD listed
 	text      []byte
@@ -41,7 +39,7 @@ type listed struct {
 }
 
 // NewWriter returns a Writer for one presentation.
-func NewWriter() *Writer { return &Writer{starts: map[uint32]time.Duration{}} }
+func NewWriter() *Writer { return &Writer{} }
 
 // MPD returns the MPD of one View: of a recording, when it has ended.
 func MPD(v *media.View) ([]byte, error) { return NewWriter().Render(v) }
@@ -49,7 +47,6 @@ func MPD(v *media.View) ([]byte, error) { return NewWriter().Render(v) }
 // Clone returns a Writer that goes on from where w is, for a presentation that takes over its URL.
 func (w *Writer) Clone() *Writer {
 	c := *w
-	c.starts = maps.Clone(w.starts)
 	return &c
 }
 

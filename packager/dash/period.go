@@ -41,15 +41,13 @@ func (w *Writer) periods(v *media.View) []period {
 	}
 	recorded := v.Ended && !w.live
 	var list []period
-	starts := map[uint32]time.Duration{}
 	for _, run := range runs(lead.Segments) {
 		p := period{epoch: run[0].Epoch, origin: lead.Time(max(0, run[0].Start)).Truncate(time.Millisecond)}
 		if !v.Ended && len(run) == 1 && !complete(v, run[0]) {
 			break // its AdaptationSets must not change later: wait for the other renditions
 		}
 		if !recorded {
-			p.origin = w.start(run[0], p.origin)
-			starts[p.epoch] = p.origin
+			p.origin = start(v, p)
 		}
 		p.start = p.origin
 		if p.spans = spans(v, run); len(p.spans) == 0 {
@@ -64,21 +62,18 @@ func (w *Writer) periods(v *media.View) []period {
 		}
 		list = append(list, p)
 	}
-	w.starts = starts
 	return list
 }
 
 // start returns the Period@start of a range in a live MPD. It must never change, also when the range's first segment has
-// left the window: then what was said before holds. A Writer that comes that late knows only that the first range of an
-// event begins at media time 0.
-func (w *Writer) start(oldest media.Segment, at time.Duration) time.Duration {
-	if known, ok := w.starts[oldest.Epoch]; ok {
-		return known
+// left the window: the View says where the range began.
+func start(v *media.View, p period) time.Duration {
+	for _, r := range v.Ranges {
+		if r.Epoch == p.epoch {
+			return r.Start.Truncate(time.Millisecond)
+		}
 	}
-	if !oldest.First && oldest.Disc == 0 {
-		return 0
-	}
-	return at
+	return p.origin
 }
 
 // leading returns the rendition whose borders are the Periods': the first with segments, video before audio.
