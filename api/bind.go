@@ -11,10 +11,26 @@ import (
 	"strings"
 )
 
-// The functions below bind one method of a Service to a request: they read the request, call, and write the answer.
+// binding is one method of a Service bound to requests: do reads the request, calls, and writes the answer. The rest is what
+// the OpenAPI document says of it.
+type binding struct {
+	do       func(*call) error
+	body     any   // zero value of the resource in the request, nil: none
+	answer   any   // zero value of the resource in the answer, nil: none
+	statuses []int // of success
+	list     bool  // takes the OData parameters
+	long     bool  // the answer begins an operation
+}
 
-func list[T any](f func(context.Context, ListOptions) (Page[T], error)) func(*call) error {
-	return func(c *call) error {
+// inside binds a method that also needs the name of the outer resource. The first call is only asked for its types.
+func inside(bind func(*call) binding) binding {
+	b := bind(&call{params: []string{""}})
+	b.do = func(c *call) error { return bind(c).do(c) }
+	return b
+}
+
+func list[T any](f func(context.Context, ListOptions) (Page[T], error)) binding {
+	return binding{list: true, answer: Page[T]{}, statuses: []int{http.StatusOK}, do: func(c *call) error {
 		o, err := c.listOptions()
 		if err != nil {
 			return err
@@ -30,34 +46,34 @@ func list[T any](f func(context.Context, ListOptions) (Page[T], error)) func(*ca
 			page.NextLink = c.nextLink(page.NextLink)
 		}
 		return c.json(http.StatusOK, page)
-	}
+	}}
 }
 
-func listIn[T any](f func(context.Context, string, ListOptions) (Page[T], error)) func(*call) error {
-	return func(c *call) error {
-		return list(func(ctx context.Context, o ListOptions) (Page[T], error) { return f(ctx, c.params[0], o) })(c)
-	}
+func listIn[T any](f func(context.Context, string, ListOptions) (Page[T], error)) binding {
+	return inside(func(c *call) binding {
+		return list(func(ctx context.Context, o ListOptions) (Page[T], error) { return f(ctx, c.params[0], o) })
+	})
 }
 
-func get[T any](f func(context.Context, string) (*T, error)) func(*call) error {
-	return func(c *call) error {
+func get[T any](f func(context.Context, string) (*T, error)) binding {
+	return binding{answer: *new(T), statuses: []int{http.StatusOK}, do: func(c *call) error {
 		v, err := f(c.r.Context(), c.name())
 		if err != nil {
 			return err
 		}
 		return c.json(http.StatusOK, v)
-	}
+	}}
 }
 
-func getIn[T any](f func(context.Context, string, string) (*T, error)) func(*call) error {
-	return func(c *call) error {
-		return get(func(ctx context.Context, name string) (*T, error) { return f(ctx, c.params[0], name) })(c)
-	}
+func getIn[T any](f func(context.Context, string, string) (*T, error)) binding {
+	return inside(func(c *call) binding {
+		return get(func(ctx context.Context, name string) (*T, error) { return f(ctx, c.params[0], name) })
+	})
 }
 
 // createLong answers 201 with the resource as it is now, never 202 (ams-wire §3).
-func createLong[T any](f func(context.Context, string, *T, WriteOptions) (*T, *Operation, error)) func(*call) error {
-	return func(c *call) error {
+func createLong[T any](f func(context.Context, string, *T, WriteOptions) (*T, *Operation, error)) binding {
+	return binding{body: *new(T), answer: *new(T), long: true, statuses: []int{http.StatusCreated}, do: func(c *call) error {
 		v, o, err := decode[T](c)
 		if err != nil {
 			return err
@@ -67,19 +83,21 @@ func createLong[T any](f func(context.Context, string, *T, WriteOptions) (*T, *O
 			return err
 		}
 		return c.respondLong(op, http.StatusCreated, made)
-	}
+	}}
 }
 
 // create answers 201: of locators and policies, which are made once, the clients take nothing else (ams-wire §3.4).
-func create[T any](f func(context.Context, string, *T, WriteOptions) (*T, error)) func(*call) error {
-	return put(func(ctx context.Context, name string, v *T, o WriteOptions) (*T, bool, error) {
+func create[T any](f func(context.Context, string, *T, WriteOptions) (*T, error)) binding {
+	b := put(func(ctx context.Context, name string, v *T, o WriteOptions) (*T, bool, error) {
 		made, err := f(ctx, name, v, o)
 		return made, true, err
 	})
+	b.statuses = []int{http.StatusCreated}
+	return b
 }
 
-func put[T any](f func(context.Context, string, *T, WriteOptions) (*T, bool, error)) func(*call) error {
-	return func(c *call) error {
+func put[T any](f func(context.Context, string, *T, WriteOptions) (*T, bool, error)) binding {
+	return binding{body: *new(T), answer: *new(T), statuses: []int{http.StatusOK, http.StatusCreated}, do: func(c *call) error {
 		v, o, err := decode[T](c)
 		if err != nil {
 			return err
@@ -92,11 +110,11 @@ func put[T any](f func(context.Context, string, *T, WriteOptions) (*T, bool, err
 			return c.json(http.StatusCreated, made)
 		}
 		return c.json(http.StatusOK, made)
-	}
+	}}
 }
 
-func update[T any](f func(context.Context, string, Patch, WriteOptions) (*T, error)) func(*call) error {
-	return func(c *call) error {
+func update[T any](f func(context.Context, string, Patch, WriteOptions) (*T, error)) binding {
+	return binding{body: *new(T), answer: *new(T), statuses: []int{http.StatusOK}, do: func(c *call) error {
 		o, err := c.writeOptions()
 		if err != nil {
 			return err
@@ -118,12 +136,12 @@ func update[T any](f func(context.Context, string, Patch, WriteOptions) (*T, err
 			return err
 		}
 		return c.json(http.StatusOK, v)
-	}
+	}}
 }
 
 // deleteLong answers 202 with the operation; 204 when there was nothing to delete.
-func deleteLong(f func(context.Context, string, WriteOptions) (*Operation, error)) func(*call) error {
-	return func(c *call) error {
+func deleteLong(f func(context.Context, string, WriteOptions) (*Operation, error)) binding {
+	return binding{long: true, statuses: []int{http.StatusAccepted, http.StatusNoContent}, do: func(c *call) error {
 		o, err := c.writeOptions()
 		if err != nil {
 			return err
@@ -137,11 +155,11 @@ func deleteLong(f func(context.Context, string, WriteOptions) (*Operation, error
 			return nil
 		}
 		return c.respondLong(op, http.StatusAccepted, nil)
-	}
+	}}
 }
 
-func remove(f func(context.Context, string, WriteOptions) (bool, error)) func(*call) error {
-	return func(c *call) error {
+func remove(f func(context.Context, string, WriteOptions) (bool, error)) binding {
+	return binding{statuses: []int{http.StatusOK, http.StatusNoContent}, do: func(c *call) error {
 		o, err := c.writeOptions()
 		if err != nil {
 			return err
@@ -156,23 +174,23 @@ func remove(f func(context.Context, string, WriteOptions) (bool, error)) func(*c
 			c.w.WriteHeader(http.StatusNoContent)
 		}
 		return nil
-	}
+	}}
 }
 
 // action is a POST that begins an operation; a body is not insisted on, nor looked at.
-func action(f func(context.Context, string) (*Operation, error)) func(*call) error {
-	return func(c *call) error {
+func action(f func(context.Context, string) (*Operation, error)) binding {
+	return binding{long: true, statuses: []int{http.StatusAccepted}, do: func(c *call) error {
 		op, err := f(c.r.Context(), c.name())
 		if err != nil {
 			return err
 		}
 		return c.respondLong(op, http.StatusAccepted, nil)
-	}
+	}}
 }
 
 // actionWith is an action with a body, which may be missing.
-func actionWith[T any](f func(context.Context, string, T) (*Operation, error)) func(*call) error {
-	return func(c *call) error {
+func actionWith[T any](f func(context.Context, string, T) (*Operation, error)) binding {
+	return binding{body: *new(T), long: true, statuses: []int{http.StatusAccepted}, do: func(c *call) error {
 		var v T
 		body, err := c.body()
 		if err != nil {
@@ -188,17 +206,17 @@ func actionWith[T any](f func(context.Context, string, T) (*Operation, error)) f
 			return err
 		}
 		return c.respondLong(op, http.StatusAccepted, nil)
-	}
+	}}
 }
 
 // refuse binds an action that always ends in an error.
-func refuse(f func(context.Context, string) error) func(*call) error {
-	return func(c *call) error {
+func refuse(f func(context.Context, string) error) binding {
+	return binding{answer: struct{}{}, statuses: []int{http.StatusOK}, do: func(c *call) error {
 		if err := f(c.r.Context(), c.name()); err != nil {
 			return err
 		}
 		return c.json(http.StatusOK, struct{}{})
-	}
+	}}
 }
 
 func (c *call) body() ([]byte, error) {

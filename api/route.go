@@ -17,7 +17,7 @@ type route struct {
 	path   string
 	id     string // operation ID in the OpenAPI document
 	role   Role   // needed to call it, "" for reading
-	do     func(*call) error
+	binding
 
 	segments []string
 }
@@ -32,11 +32,11 @@ const (
 // routes lists every operation. Patterns are whole paths; the literal segments are matched without regard to case.
 func routes(s Service) []route {
 	var all []route
-	add := func(method, path, id string, role Role, do func(*call) error) {
-		all = append(all, route{method: method, path: path, id: id, role: role, do: do, segments: strings.Split(path, "/")[1:]})
+	add := func(method, path, id string, role Role, b binding) {
+		all = append(all, route{method: method, path: path, id: id, role: role, binding: b, segments: strings.Split(path, "/")[1:]})
 	}
-	in := func(method, path, id string, role Role, do func(*call) error) {
-		add(method, inAccount+path, id, role, do)
+	in := func(method, path, id string, role Role, b binding) {
+		add(method, inAccount+path, id, role, b)
 	}
 
 	account := func(ctx context.Context, _ string) (*Account, error) { return s.GetAccount(ctx) }
@@ -64,16 +64,16 @@ func routes(s Service) []route {
 
 	in("GET", event+"/liveOutputs", "LiveOutputs_List", "", listIn(s.ListLiveOutputs))
 	in("GET", output, "LiveOutputs_Get", "", getIn(s.GetLiveOutput))
-	in("PUT", output, "LiveOutputs_Create", RoleOperator, func(c *call) error {
+	in("PUT", output, "LiveOutputs_Create", RoleOperator, inside(func(c *call) binding {
 		return createLong(func(ctx context.Context, name string, v *LiveOutput, o WriteOptions) (*LiveOutput, *Operation, error) {
 			return s.CreateLiveOutput(ctx, c.params[0], name, v, o)
-		})(c)
-	})
-	in("DELETE", output, "LiveOutputs_Delete", RoleOperator, func(c *call) error {
+		})
+	}))
+	in("DELETE", output, "LiveOutputs_Delete", RoleOperator, inside(func(c *call) binding {
 		return deleteLong(func(ctx context.Context, name string, o WriteOptions) (*Operation, error) {
 			return s.DeleteLiveOutput(ctx, c.params[0], name, o)
-		})(c)
-	})
+		})
+	}))
 	in("GET", "/liveOutputOperations/{operation}", "LiveOutputs_AsyncOperation", "", status(s, LiveOutputs))
 	in("GET", output+"/operationLocations/{operation}", "LiveOutputs_OperationLocation", "", result(s, LiveOutputs))
 
@@ -121,30 +121,30 @@ func routes(s Service) []route {
 }
 
 // filters adds the operations on asset or account filters.
-func filters(in func(method, path, id string, role Role, do func(*call) error), s FilterService, all, one, id string, owner func(*call) string) {
-	in("GET", all, id+"_List", "", func(c *call) error {
+func filters(in func(method, path, id string, role Role, b binding), s FilterService, all, one, id string, owner func(*call) string) {
+	in("GET", all, id+"_List", "", inside(func(c *call) binding {
 		return list(func(ctx context.Context, o ListOptions) (Page[*Filter], error) {
 			return s.ListFilters(ctx, owner(c), o)
-		})(c)
-	})
-	in("GET", one, id+"_Get", "", func(c *call) error {
-		return get(func(ctx context.Context, name string) (*Filter, error) { return s.GetFilter(ctx, owner(c), name) })(c)
-	})
-	in("PUT", one, id+"_CreateOrUpdate", RolePublisher, func(c *call) error {
+		})
+	}))
+	in("GET", one, id+"_Get", "", inside(func(c *call) binding {
+		return get(func(ctx context.Context, name string) (*Filter, error) { return s.GetFilter(ctx, owner(c), name) })
+	}))
+	in("PUT", one, id+"_CreateOrUpdate", RolePublisher, inside(func(c *call) binding {
 		return put(func(ctx context.Context, name string, f *Filter, o WriteOptions) (*Filter, bool, error) {
 			return s.PutFilter(ctx, owner(c), name, f, o)
-		})(c)
-	})
-	in("PATCH", one, id+"_Update", RolePublisher, func(c *call) error {
+		})
+	}))
+	in("PATCH", one, id+"_Update", RolePublisher, inside(func(c *call) binding {
 		return update(func(ctx context.Context, name string, p Patch, o WriteOptions) (*Filter, error) {
 			return s.UpdateFilter(ctx, owner(c), name, p, o)
-		})(c)
-	})
-	in("DELETE", one, id+"_Delete", RolePublisher, func(c *call) error {
+		})
+	}))
+	in("DELETE", one, id+"_Delete", RolePublisher, inside(func(c *call) binding {
 		return remove(func(ctx context.Context, name string, o WriteOptions) (bool, error) {
 			return s.DeleteFilter(ctx, owner(c), name, o)
-		})(c)
-	})
+		})
+	}))
 }
 
 // match finds the route of a request. The escaped path is split first, then each segment decoded: "a%2Fb" is one name.
@@ -292,8 +292,8 @@ func nesting(collection string) []string {
 	return []string{collection}
 }
 
-func status(s Service, collection string) func(*call) error {
-	return func(c *call) error {
+func status(s Service, collection string) binding {
+	return binding{answer: Operation{}, statuses: []int{http.StatusOK}, do: func(c *call) error {
 		op, err := s.GetOperation(c.r.Context(), collection, c.name())
 		if err != nil {
 			return err
@@ -302,12 +302,12 @@ func status(s Service, collection string) func(*call) error {
 			c.w.Header().Set("Retry-After", "1")
 		}
 		return c.json(http.StatusOK, op)
-	}
+	}}
 }
 
 // result answers the resource an operation was about; 204 when it is gone, never 404 (ams-wire §6.1).
-func result(s Service, collection string) func(*call) error {
-	return func(c *call) error {
+func result(s Service, collection string) binding {
+	return binding{statuses: []int{http.StatusOK, http.StatusAccepted, http.StatusNoContent}, do: func(c *call) error {
 		op, err := s.GetOperation(c.r.Context(), collection, c.name())
 		if err != nil {
 			return err
@@ -326,7 +326,7 @@ func result(s Service, collection string) func(*call) error {
 			return err
 		}
 		return c.json(http.StatusOK, resource)
-	}
+	}}
 }
 
 func target(ctx context.Context, s Service, op *Operation) (any, error) {
