@@ -8,10 +8,13 @@ import (
 	"time"
 )
 
-// Channel is a live event with an output, an asset and a locator, all of one name.
+// Channel is a live event with an output, an asset and a locator.
 type Channel struct {
 	d       *Daemon
-	Name    string
+	Name    string // of the event
+	Output  string
+	Asset   string
+	Locator string
 	Ingest  string // rtmp://…/live/<token>; a stream name is appended
 	Preview string // base of the preview's manifests, with a trailing slash
 	Public  string // base of the locator's
@@ -20,8 +23,9 @@ type Channel struct {
 // NewChannel makes one the way a person in a hurry does.
 func NewChannel(t *testing.T, d *Daemon, name string) *Channel {
 	t.Helper()
-	d.CLI(t, "live", "start", name)
-	c := &Channel{d: d, Name: name}
+	var made struct{ Event, Output, Asset, Locator string }
+	decode(t, d.CLI(t, "live", "start", name, "--json"), &made)
+	c := &Channel{d: d, Name: made.Event, Output: made.Output, Asset: made.Asset, Locator: made.Locator}
 	c.read(t)
 	return c
 }
@@ -44,7 +48,7 @@ func (c *Channel) read(t *testing.T) {
 	}
 	c.Ingest = p.Input.Endpoints[0].URL
 	c.Preview = base(p.Preview.Endpoints[0].URL)
-	c.Public = base(find(t, c.d.CLI(t, "locator", "paths", c.Name), "http://", "format=m3u8-cmaf"))
+	c.Public = base(find(t, c.d.CLI(t, "locator", "paths", c.Locator), "http://", "format=m3u8-cmaf"))
 	if !strings.HasPrefix(c.Ingest, c.d.RTMP+"/live/") {
 		t.Errorf("the ingest URL %s is not below %s/live/", c.Ingest, c.d.RTMP)
 	}
@@ -99,14 +103,14 @@ func (c *Channel) Shows(t *testing.T, base string, length, d time.Duration) {
 // End deletes the output, which ends the recording.
 func (c *Channel) End(t *testing.T) {
 	t.Helper()
-	c.d.CLI(t, "output", "delete", c.Name, c.Name)
+	c.d.CLI(t, "output", "delete", c.Name, c.Output)
 }
 
 // Files is the asset's directory.
 func (c *Channel) Files(t *testing.T) string {
 	t.Helper()
 	var asset struct{ Properties struct{ Container string } }
-	decode(t, c.d.CLI(t, "asset", "show", c.Name, "--json"), &asset)
+	decode(t, c.d.CLI(t, "asset", "show", c.Asset, "--json"), &asset)
 	if asset.Properties.Container == "" {
 		t.Fatal("the asset has no container")
 	}

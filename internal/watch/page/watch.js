@@ -10,6 +10,7 @@ const open = { hls: openHLS, dash: openDASH, native: openNative };
 const pollMissing = 2000; // ms between looks for a stream that is not there
 const pollEnded = 5000; // ms between looks for an ended stream that may go on
 const stuckAfter = 8000; // ms without progress, though there is new media, until the player is started again
+const beginWithin = 25000; // ms until the first picture, else the player is started again
 const errorsKept = 50;
 
 // stats is what the page knows, for people (the figures) and for tests (window.headwater).
@@ -114,7 +115,7 @@ async function play(kind, url, signal) {
   video.addEventListener('ended', ended);
   signal.addEventListener('abort', aborted);
   const watchdog = watchProgress(() => {
-    remember('Playback stood still although there is new media.', `at ${video.currentTime.toFixed(3)}`, false);
+    remember(begun ? 'Playback stood still although there is new media.' : 'Playback did not begin.', `at ${video.currentTime.toFixed(3)}`, false);
     finish('stuck');
   });
   try {
@@ -138,7 +139,7 @@ async function play(kind, url, signal) {
 }
 
 // watchProgress calls stuck once when the playhead has not moved for a while although there is media to play or new
-// media was announced meanwhile.
+// media was announced meanwhile, or when no picture came at all.
 function watchProgress(stuck) {
   let time = -1;
   let since = performance.now();
@@ -150,7 +151,7 @@ function watchProgress(stuck) {
       time = video.currentTime;
       since = now;
       edge = current?.edge() ?? '';
-    } else if (now - since > stuckAfter && (ahead() > 0.5 || current.edge() !== edge) && !called) {
+    } else if (!called && (now - since > stuckAfter && (ahead() > 0.5 || current.edge() !== edge) || !begun && now - since > beginWithin)) {
       called = true;
       stuck();
     }
