@@ -32,6 +32,9 @@ type headerJSON struct {
 	Epoch         uint32          `json:"epoch"`
 	Disc          uint32          `json:"discontinuitySequence"`
 	Number        uint64          `json:"rangeStart"`
+	Reserved      uint64          `json:"reserved,omitempty"`
+	Boot          string          `json:"boot,omitempty"`
+	Clean         bool            `json:"clean,omitempty"`
 	ManifestName  string          `json:"manifestName,omitempty"`
 	First         uint64          `json:"firstSegment,omitempty"`
 	Ended         bool            `json:"ended,omitempty"`
@@ -70,7 +73,7 @@ type initJSON struct {
 func EncodeHeader(h timeline.Header, info Info) ([]byte, error) {
 	j := headerJSON{
 		Format: headerFormat, Version: HeaderVersion, Anchor: h.Anchor.UTC(), SegmentTarget: int64(h.SegmentTarget), PartTarget: int64(h.PartTarget),
-		Parts: h.Parts, Epoch: h.Epoch, Disc: h.Disc, Number: h.Number, ManifestName: info.ManifestName, First: info.First, Ended: info.Ended,
+		Parts: h.Parts, Epoch: h.Epoch, Disc: h.Disc, Number: h.Number, Reserved: h.Reserved, Boot: info.Boot, Clean: info.Clean, ManifestName: info.ManifestName, First: info.First, Ended: info.Ended,
 		Renditions: []renditionJSON{}, Ranges: []rangeJSON{},
 	}
 	for _, r := range h.Ranges {
@@ -102,7 +105,7 @@ func DecodeHeader(b []byte) (timeline.Header, Info, error) {
 	}
 	h := timeline.Header{
 		Anchor: j.Anchor, SegmentTarget: time.Duration(j.SegmentTarget), PartTarget: time.Duration(j.PartTarget), Parts: j.Parts,
-		Epoch: j.Epoch, Disc: j.Disc, Number: j.Number,
+		Epoch: j.Epoch, Disc: j.Disc, Number: j.Number, Reserved: j.Reserved,
 	}
 	for _, r := range j.Ranges {
 		h.Ranges = append(h.Ranges, media.Range{Epoch: r.Epoch, Start: time.Duration(r.Start)})
@@ -131,5 +134,5 @@ func DecodeHeader(b []byte) (timeline.Header, Info, error) {
 		}
 		h.Renditions = append(h.Renditions, r)
 	}
-	return h, Info{ManifestName: j.ManifestName, First: j.First, Ended: j.Ended}, nil
+	return h, Info{ManifestName: j.ManifestName, First: j.First, Ended: j.Ended, Boot: j.Boot, Clean: j.Clean}, nil
 }

@@ -40,6 +40,10 @@ type Info struct {
 	ManifestName string
 	First        uint64 // number of the first segment to record
 	Ended        bool   // nothing will be added
+
+	// The store's own: which start of the machine wrote it, and whether it was closed, with everything on the disk.
+	Boot  string
+	Clean bool
 }
 
 // ErrDamaged is wrapped by errors about an asset whose files contradict each other.

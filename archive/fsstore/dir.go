@@ -25,6 +25,7 @@ type Dir struct {
 	mu     sync.Mutex // of header and info; the rest belongs to the one writer
 	header timeline.Header
 	info   archive.Info
+	saved  bool            // a header was saved since it was opened: Close says that it was closed
 	inits  map[string]bool // initialization sections that are files already
 
 	rends map[string]*rendition
@@ -78,14 +79,16 @@ func (d *Dir) SaveHeader(h timeline.Header) error {
 		}
 	}
 	d.mu.Lock()
-	d.header = h
+	d.header, d.info.Clean, d.saved = h, false, true
 	d.mu.Unlock()
 	return d.saveHeader()
 }
 
 func (d *Dir) saveHeader() error {
 	d.mu.Lock()
-	body, err := archive.EncodeHeader(d.header, d.info)
+	info := d.info
+	info.Boot = d.sync.store.opt.Boot
+	body, err := archive.EncodeHeader(d.header, info)
 	d.mu.Unlock()
 	if err != nil {
 		return err
@@ -97,6 +100,7 @@ func (d *Dir) saveHeader() error {
 func (d *Dir) SaveInfo(i archive.Info) error {
 	d.mu.Lock()
 	d.info = i
+	d.info.Clean = false
 	d.mu.Unlock()
 	return d.saveHeader()
 }
@@ -331,5 +335,13 @@ func (d *Dir) Close() error {
 		}
 	}
 	d.rends = map[string]*rendition{}
-	return errors.Join(d.sync.close(), d.root.Close())
+	err := d.sync.close()
+	d.mu.Lock()
+	mark := d.saved && err == nil && !d.info.Ended
+	d.info.Clean = mark
+	d.mu.Unlock()
+	if mark {
+		err = d.saveHeader()
+	}
+	return errors.Join(err, d.root.Close())
 }

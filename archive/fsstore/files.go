@@ -107,9 +107,10 @@ func (d *Dir) Load() (timeline.State, bool, error) {
 		}
 	}
 	d.mu.Lock()
-	d.header, d.info = h, info
+	d.header, d.info = h, archive.Info{ManifestName: info.ManifestName, First: info.First, Ended: info.Ended}
 	d.mu.Unlock()
 	st.Header = h
+	st.Lost = !info.Clean && info.Boot != "" && info.Boot != d.sync.store.opt.Boot
 	return st, true, nil
 }
 

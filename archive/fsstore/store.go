@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"sync"
 	"time"
 
@@ -20,7 +21,19 @@ import (
 type Options struct {
 	// Sync is how often written bytes are forced to the disk: what a power loss may cost. 0: before each part is announced.
 	Sync time.Duration
+	// Boot tells one start of the machine from another: a directory that another start wrote and did not close may have
+	// lost its end. "": BootID().
+	Boot string
 	Log  *slog.Logger // of failures in the background; nil: none
+}
+
+// BootID returns the kernel's name for this start of the machine, "" where it has none.
+func BootID() string {
+	b, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(b))
 }
 
 // Store is an archive.Store in a directory.
@@ -51,6 +64,9 @@ func New(path string, opt Options) (*Store, error) {
 	root, err := os.OpenRoot(path)
 	if err != nil {
 		return nil, fmt.Errorf("fsstore: %w", err)
+	}
+	if opt.Boot == "" {
+		opt.Boot = BootID()
 	}
 	if opt.Log == nil {
 		opt.Log = slog.New(slog.DiscardHandler)

@@ -39,6 +39,9 @@ func (t *Timeline) load(spool Spool) error {
 	for _, r := range t.rends {
 		top = max(top, r.next)
 	}
+	if st.Lost && top > 0 { // numbers that may have been announced are not given out again (invariant I1, I3)
+		top = max(top, st.Header.Reserved)
+	}
 	for _, r := range t.rends {
 		for r.next < top {
 			t.gap(r)
@@ -94,10 +97,10 @@ func (t *Timeline) restoreParts(spool Spool, r *rendition) error {
 	keep := 6 * t.header.SegmentTarget // listed for three target durations, kept for three more (8216bis 6.2.2)
 	for i := len(r.sealed) - 1; i >= 0 && keep > 0; i-- {
 		seg := r.sealed[i]
-		keep -= media.Duration(seg.Duration, r.scale)
 		if seg.Gap {
 			continue
 		}
+		keep -= media.Duration(seg.Duration, r.scale)
 		parts, err := spool.Recover(r.name, seg, true)
 		if err != nil {
 			return fmt.Errorf("reading the parts of %s segment %d: %w", r.name, seg.Number, err)

@@ -18,6 +18,9 @@ type Header struct {
 	Epoch  uint32 // of the newest range
 	Disc   uint32 // its discontinuity sequence number
 	Number uint64 // of its first segment
+
+	// Reserved is a number above every one that was ever announced, also by what a power loss took away.
+	Reserved uint64
 }
 
 // HeaderRendition is a rendition and the initialization sections that its segments may still need, oldest first.
@@ -33,6 +36,8 @@ type State struct {
 	Header   Header
 	Segments map[string][]media.Segment // sealed, by rendition: consecutive numbers, ascending
 	Unsealed map[string][]media.Segment // segment files without an index record, ascending: only Number and Epoch are set
+	// Lost tells that the machine stopped without the spool being closed: what was written last may be gone.
+	Lost bool
 }
 
 // Spool keeps a timeline's bytes where they survive the process. All calls but Open come from one goroutine, in order.
@@ -64,6 +69,9 @@ type Health struct {
 	Lag       time.Duration
 	LostParts uint64 // parts that never reached the spool
 }
+
+// reserve is how many numbers a header reserves ahead; it is saved again when half of them are used.
+const reserve = 16
 
 // The spooler's bounds.
 const (

@@ -173,6 +173,9 @@ func (s *spooler) do(o op) {
 		s.degrade(err)
 	default:
 		s.failing = s.failing && (o.kind != opAppend || hole)
+		if o.kind == opAppend && hole {
+			s.lostN++
+		}
 		if s.done == s.seq && !s.failing {
 			s.degraded = false // it has caught up and takes bytes again
 		}

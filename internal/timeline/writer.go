@@ -56,6 +56,7 @@ func (t *Timeline) Begin(names []string, inits []media.Init, at time.Duration) (
 	// An epoch is the Unix time at which the range begins, and above every one before it.
 	t.header.Epoch = max(t.header.Epoch+1, uint32(t.header.Anchor.Add(start).Unix()))
 	t.header.Number = first
+	t.header.Reserved = first + reserve
 	if used {
 		t.header.Disc++
 	}
@@ -123,6 +124,9 @@ func (t *Timeline) Part(i int, p media.Part, last bool) error {
 	if r.open != nil {
 		seg = *r.open
 		index = r.live[len(r.live)-1].Part + 1
+	} else if r.next+reserve/2 >= t.header.Reserved {
+		t.header.Reserved = r.next + reserve
+		t.spooler.submit(op{kind: opHeader, header: t.snapshotHeader()}, 0)
 	}
 	p.PartID = media.PartID{Epoch: seg.Epoch, Number: seg.Number, Part: index}
 	p.Offset, p.Size = seg.Size, uint32(len(p.Body))
@@ -219,11 +223,16 @@ func (t *Timeline) seal(r *rendition) {
 	t.add(r, seg, parts)
 }
 
-// gap adds a segment without media for the next number, as long as the one another rendition has there.
+// gap adds a segment without media for the next number: as long as the one another rendition has there, or as the one
+// before it.
 func (t *Timeline) gap(r *rendition) {
 	seg := media.Segment{Number: r.next, Epoch: t.header.Epoch, Disc: t.header.Disc, First: r.next == t.header.Number, Gap: true}
 	if n := len(r.inits); n > 0 {
 		seg.Init = r.inits[n-1].ID
+	}
+	if n := len(r.sealed); n > 0 {
+		before := r.sealed[n-1]
+		seg.Start, seg.Duration = before.End(), before.Duration
 	}
 	for _, o := range t.rends {
 		if o == r || len(o.sealed) == 0 || o.sealed[0].Number > r.next || o.sealed[len(o.sealed)-1].Number < r.next {
