@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net/http"
 	"net/http/httptest"
 	"sync"
 	"testing"
@@ -160,4 +159,3 @@ func wantError(t *testing.T, err error, status int, code api.Code) {
 	}
 }
 
-var _ = http.StatusOK

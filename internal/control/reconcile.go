@@ -130,6 +130,7 @@ func (s *Service) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-s.loop.poke:
+			pause = retryFirst // a change deserves a fresh start
 		case <-retry:
 		case <-sweep.C:
 			s.sweep(ctx)
