@@ -92,6 +92,12 @@ func TestRecordAndReplay(t *testing.T) {
 		if s := p.Plays(t, 3, 30*time.Second); s.CurrentTime > 15 {
 			t.Errorf("%s: a recording starts at its beginning, not at %.1f s", u, s.CurrentTime)
 		}
+		// Seek, play to the end and stay there.
+		p.Eval(t, `{ document.getElementById('video').currentTime = 29; }`)
+		s := p.Until(t, 30*time.Second, "the end", func(s Stats) bool { return s.State == "ended" || s.Fatal > 0 })
+		if diff(s.CurrentTime, clipSeconds) > 0.2 || s.Starts != 1 || s.Fatal > 0 {
+			t.Errorf("%s: ended at %.2f s\n%s", u, s.CurrentTime, p)
+		}
 		p.Close()
 	}
 }

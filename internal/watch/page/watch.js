@@ -96,12 +96,17 @@ async function compareClocks(signal) {
   }
 }
 
-// play runs one player until it ends and returns why: 'ended', 'failed', 'stuck' or 'aborted'.
+// play runs one player until it has to be replaced and returns why: 'failed', 'stuck', 'again' (an ended stream goes on)
+// or 'aborted'.
 async function play(kind, url, signal) {
   begun = false;
   stats.starts++;
   let finish;
   const finished = new Promise((resolve) => { finish = resolve; });
+  const poll = setInterval(async () => {
+    // The last picture stays, and one can seek back, until there is something new.
+    if (video.ended && (await goesOn(kind, url, signal)) && video.ended) finish('again');
+  }, pollEnded);
   const report = {
     fatal(words, details) {
       remember(words, details, true);
@@ -110,7 +115,7 @@ async function play(kind, url, signal) {
     },
     note(words, details) { remember(words, details, false); },
   };
-  const ended = () => finish('ended');
+  const ended = () => say('ended', 'The stream has ended.');
   const aborted = () => finish('aborted');
   video.addEventListener('ended', ended);
   signal.addEventListener('abort', aborted);
@@ -127,6 +132,7 @@ async function play(kind, url, signal) {
     return 'failed';
   } finally {
     clearInterval(watchdog);
+    clearInterval(poll);
     video.removeEventListener('ended', ended);
     signal.removeEventListener('abort', aborted);
     try {
@@ -147,7 +153,7 @@ function watchProgress(stuck) {
   let called = false;
   return setInterval(() => {
     const now = performance.now();
-    if (video.currentTime !== time || (video.paused && begun) || !current) {
+    if (video.currentTime !== time || (video.paused && begun) || video.ended || !current) {
       time = video.currentTime;
       since = now;
       edge = current?.edge() ?? '';
@@ -190,11 +196,7 @@ async function run(kind, url, signal) {
     const from = performance.now();
     const why = await play(kind, url, signal);
     if (performance.now() - from > 20000) wait = 500;
-    if (why === 'ended') {
-      say('ended', 'The stream has ended.');
-      do await pause(pollEnded, signal);
-      while (!signal.aborted && video.ended && !(await goesOn(kind, url, signal)));
-    } else if (why !== 'aborted') {
+    if (why === 'failed' || why === 'stuck') {
       say('waiting', `${stats.message || 'Playback stopped.'} Starting again.`, true);
       await pause(wait, signal);
     }
