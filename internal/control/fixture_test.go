@@ -158,4 +158,3 @@ func wantError(t *testing.T, err error, status int, code api.Code) {
 		t.Errorf("got %v (%#v), want %d %s", err, e, status, code)
 	}
 }
-

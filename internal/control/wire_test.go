@@ -291,4 +291,3 @@ func TestNames(t *testing.T) {
 		t.Errorf("%d assets were made", len(all))
 	}
 }
-
