@@ -134,15 +134,15 @@ func (d *Daemon) Alive(t *testing.T) {
 	}
 }
 
-// RSS returns the daemon's resident memory in MiB.
-func (d *Daemon) RSS(t *testing.T) int {
+// Peak returns the most resident memory the daemon has had, in MiB.
+func (d *Daemon) Peak(t *testing.T) int {
 	t.Helper()
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", d.cmd.Process.Pid))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for line := range strings.Lines(string(b)) {
-		if f := strings.Fields(line); len(f) > 1 && f[0] == "VmRSS:" {
+		if f := strings.Fields(line); len(f) > 1 && f[0] == "VmHWM:" {
 			kib, err := strconv.Atoi(f[1])
 			if err != nil {
 				t.Fatal(err)
@@ -150,7 +150,7 @@ func (d *Daemon) RSS(t *testing.T) int {
 			return kib >> 10
 		}
 	}
-	t.Fatal("no VmRSS")
+	t.Fatal("no VmHWM")
 	return 0
 }
 
