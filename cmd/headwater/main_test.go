@@ -1,0 +1,145 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"headwater.stream/api"
+	"headwater.stream/internal/control"
+	"headwater.stream/internal/state/memstate"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"headwater": main})
+}
+
+// stillRuntime is a Runtime that is always where it should be and never sees an encoder.
+type stillRuntime struct{}
+
+func (stillRuntime) Apply(context.Context, control.Desired) map[string]error { return nil }
+func (stillRuntime) EventStatus(string) (control.EventStatus, bool) {
+	return control.EventStatus{}, false
+}
+
+const scriptToken = "feedfacefeedfacefeedfacefeedface"
+
+// TestScripts runs the command lines of testdata/script against a control plane without media.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: filepath.Join("testdata", "script"),
+		Setup: func(env *testscript.Env) error {
+			log := slog.New(slog.DiscardHandler)
+			svc, err := control.New(memstate.New(), stillRuntime{}, control.Options{RTMPBase: "rtmp://media.example:1935", OriginBase: "http://media.example:8080", Log: log})
+			if err != nil {
+				return err
+			}
+			ctx, cancel := context.WithCancel(context.Background())
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				_ = svc.Run(ctx)
+			}()
+			server := httptest.NewServer(api.Handler(svc, api.HandlerOptions{Tokens: api.SingleToken(scriptToken), Log: log}))
+			env.Defer(func() {
+				server.Close()
+				cancel()
+				<-done
+			})
+			// As a server leaves its data directory.
+			dir := filepath.Join(env.WorkDir, "data")
+			if err := os.MkdirAll(dir, 0o700); err != nil {
+				return err
+			}
+			if err := os.WriteFile(filepath.Join(dir, "ready.json"), []byte(`{"control":"`+server.URL+`"}`), 0o600); err != nil {
+				return err
+			}
+			if err := os.WriteFile(filepath.Join(dir, "control.token"), []byte(scriptToken+"\n"), 0o600); err != nil {
+				return err
+			}
+			env.Setenv("HEADWATER_DATA_DIR", dir)
+			env.Setenv("CONTROL", server.URL)
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"code": code},
+	})
+}
+
+// code runs headwater and checks its exit code: code 3 event show nothing.
+func code(ts *testscript.TestScript, _ bool, args []string) {
+	err := ts.Exec("headwater", args[1:]...)
+	got := exitOK
+	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
+		got = exit.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	stderr := ts.ReadFile("stderr")
+	if strconv.Itoa(got) != args[0] {
+		ts.Fatalf("headwater %s: exit code %d, want %s\n%s", strings.Join(args[1:], " "), got, args[0], stderr)
+	}
+	if got != exitOK && !strings.HasPrefix(stderr, "headwater: ") {
+		ts.Fatalf("headwater %s: no message: %q", strings.Join(args[1:], " "), stderr)
+	}
+}
+
+// TestServe starts and stops the real server through its command, and finds it through its data directory.
+func TestServe(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data")
+	settings := filepath.Join(t.TempDir(), "headwater.yaml")
+	content := "# where to listen\norigin-listen: \"127.0.0.1:0\"\ncontrol-listen: 127.0.0.1:0 # any port\nrtmp-listen: '256.0.0.1:0'\nlog-format: json\n"
+	if err := os.WriteFile(settings, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("HEADWATER_RTMP_LISTEN", "127.0.0.1:0") // wins over the file
+	ready := filepath.Join(t.TempDir(), "ready.json")
+	ctx, stop := context.WithCancel(t.Context())
+	var stderr strings.Builder
+	exit := make(chan int, 1)
+	go func() {
+		exit <- run(ctx, []string{"serve", "--data-dir", dir, "--config", settings, "--ready-file", ready}, os.Stdout, &stderr)
+	}()
+	deadline := time.Now().Add(20 * time.Second)
+	for {
+		if _, err := os.Stat(ready); err == nil {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the server is not ready")
+		}
+		select {
+		case code := <-exit:
+			t.Fatalf("the server ended with %d: %s", code, stderr.String())
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	var out, errs strings.Builder
+	if code := run(t.Context(), []string{"--data-dir", dir, "live", "start", "show", "--json"}, &out, &errs); code != 0 || !strings.Contains(out.String(), `"server": "rtmp://127.0.0.1:`) {
+		t.Errorf("live start: %d %s %s", code, out.String(), errs.String())
+	}
+	stop()
+	if code := <-exit; code != exitOK {
+		t.Errorf("the server ended with %d: %s", code, stderr.String())
+	}
+	if !strings.Contains(stderr.String(), `{"time":`) || strings.Contains(stderr.String(), "control.token") && strings.Contains(stderr.String(), tokenIn(t, dir)) {
+		t.Errorf("the log: %s", stderr.String())
+	}
+}
+
+func tokenIn(t *testing.T, dir string) string {
+	b, err := os.ReadFile(filepath.Join(dir, "control.token"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(b))
+}
