@@ -81,11 +81,10 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 	head[codeHeader] = []string{f.code}
 	head.Set("Content-Type", "application/json")
 	head.Set("X-Content-Type-Options", "nosniff")
-	switch f.status {
-	case http.StatusNotFound:
+	head.Set("Cache-Control", "no-store")
+	if f.status == http.StatusNotFound && !errors.Is(err, errNotReady) && !errors.Is(err, errPending) {
+		// What may come any moment must not be kept from viewers by a cache; the rest spares the origin a crowd.
 		head.Set("Cache-Control", "public, max-age=1")
-	default:
-		head.Set("Cache-Control", "no-store")
 	}
 	if f.retry {
 		head.Set("Retry-After", "1")

@@ -18,6 +18,9 @@ var (
 
 // object serves an initialization section, segment or part.
 func (h *Handler) object(w http.ResponseWriter, r *http.Request, c *Channel, ref media.Ref) error {
+	if v := c.p.View(); opening(v, ref) {
+		return h.stream(w, r, c, ref, v)
+	}
 	obj, err := h.open(r.Context(), c, ref)
 	if err != nil {
 		if errors.Is(err, media.ErrNotFound) && ahead(c.p.View(), ref) {
@@ -29,16 +32,12 @@ func (h *Handler) object(w http.ResponseWriter, r *http.Request, c *Channel, ref
 		// Nothing was written to it.
 		_ = obj.Close()
 	}()
-	head := w.Header()
-	etag := entityTag(ref)
-	if matches(r.Header["If-None-Match"], etag) {
-		h.metrics.Objects.Add(1)
-		head["Etag"], head["Cache-Control"] = []string{etag}, h.values.immutable
-		h.notModified(w)
+	if h.unchanged(w, r, ref) {
 		return nil
 	}
+	head := w.Header()
 	start, size, status := int64(0), obj.Size, http.StatusOK
-	if value := r.Header.Get("Range"); value != "" && r.Method == http.MethodGet && rangeApplies(r.Header.Get("If-Range"), etag) {
+	if value := r.Header.Get("Range"); value != "" && r.Method == http.MethodGet && rangeApplies(r.Header.Get("If-Range"), entityTag(ref)) {
 		from, length, ok := parseRange(value, obj.Size)
 		switch {
 		case !ok: // not one range: the whole
@@ -57,10 +56,8 @@ func (h *Handler) object(w http.ResponseWriter, r *http.Request, c *Channel, ref
 		}
 	}
 	h.metrics.Objects.Add(1)
-	head["Etag"] = []string{etag}
-	head["Cache-Control"] = h.values.immutable
+	h.describe(w, c.p.View(), ref)
 	head["Accept-Ranges"] = h.values.bytes
-	head["Content-Type"] = h.contentType(c.p.View(), ref.Rendition)
 	head["Content-Length"] = []string{strconv.FormatInt(size, 10)}
 	if obj.File != nil {
 		h.sendFile(w, r, status, obj.File, size)
@@ -68,6 +65,27 @@ func (h *Handler) object(w http.ResponseWriter, r *http.Request, c *Channel, ref
 	}
 	h.send(w, r, status, section(obj.Data, start, size), size)
 	return nil
+}
+
+// unchanged answers a request of somebody who has the object.
+func (h *Handler) unchanged(w http.ResponseWriter, r *http.Request, ref media.Ref) bool {
+	etag := entityTag(ref)
+	if !matches(r.Header["If-None-Match"], etag) {
+		return false
+	}
+	h.metrics.Objects.Add(1)
+	head := w.Header()
+	head["Etag"], head["Cache-Control"] = []string{etag}, h.values.immutable
+	h.notModified(w)
+	return true
+}
+
+// describe sets the header fields that all answers with an object's bytes have.
+func (h *Handler) describe(w http.ResponseWriter, v *media.View, ref media.Ref) {
+	head := w.Header()
+	head["Etag"] = []string{entityTag(ref)}
+	head["Cache-Control"] = h.values.immutable
+	head["Content-Type"] = h.contentType(v, ref.Rendition)
 }
 
 // entityTag returns an object's entity tag: its name, which stands for the same bytes for ever (invariant I1).

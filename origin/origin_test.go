@@ -75,10 +75,9 @@ func TestURLs(t *testing.T) {
 		{base + "manifest(format=m3u8-cmaf,encryption=cenc)", 415, "application/json", "no-store", "MPE_ENCRYPTION_NOT_SUPPORTED"},
 		{base + "v9/media.m3u8", 404, "application/json", short, "MPE_EGRESS_TRACK_NOT_FOUND"},
 		{base + "v1/init-5.mp4", 404, "application/json", short, "MPE_FRAGMENT_TIMESTAMP_NOT_FOUND"},
-		{base + "v1/seg-1764077000-8.m4s", 404, "application/json", short, "MPE_FRAGMENT_NOT_READY"}, // open
-		{base + "v1/seg-1764077000-9.m4s", 404, "application/json", short, "MPE_FRAGMENT_NOT_READY"},
+		{base + "v1/seg-1764077000-9.m4s", 404, "application/json", "no-store", "MPE_FRAGMENT_NOT_READY"},
 		{base + "v1/seg-1764076999-3.m4s", 404, "application/json", short, "MPE_FRAGMENT_TIMESTAMP_NOT_FOUND"},
-		{base + "v1/part-1764077000-8-4.m4s", 404, "application/json", short, "MPE_FRAGMENT_NOT_READY"}, // not the hinted one
+		{base + "v1/part-1764077000-8-4.m4s", 404, "application/json", "no-store", "MPE_FRAGMENT_NOT_READY"}, // not the hinted one
 		{base + "v1/seg-1764077000-03.m4s", 404, "application/json", short, "MPE_RESOURCE_NOT_FOUND"},
 		{base + "v1/media.m3u8?_HLS_part=0", 400, "application/json", "no-store", "MPE_BAD_URL_SYNTAX"},
 	} {
@@ -161,7 +160,7 @@ func TestResolverErrors(t *testing.T) {
 func TestNothingYet(t *testing.T) {
 	h := handlerOf(newMemory(true), origin.Options{})
 	for _, name := range []string{"master.m3u8", "manifest.mpd", "v1/media.m3u8"} {
-		if r := ask(h, "GET", base+name); r.StatusCode != 404 || r.Header.Get("Cache-Control") != "public, max-age=1" {
+		if r := ask(h, "GET", base+name); r.StatusCode != 404 || r.Header.Get("Cache-Control") != "no-store" {
 			t.Errorf("%s of an empty presentation: %d, %s", name, r.StatusCode, r.Header.Get("Cache-Control"))
 		}
 	}

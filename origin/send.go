@@ -31,14 +31,24 @@ func (h *Handler) send(w http.ResponseWriter, r *http.Request, status int, body 
 	}
 	var err error
 	for _, b := range body {
-		for len(b) > 0 && err == nil {
-			n := min(len(b), stallStep)
-			extend(rc)
-			_, err = w.Write(b[:n])
-			b = b[n:]
+		if err = put(w, rc, b); err != nil {
+			break
 		}
 	}
 	h.sent(size, err)
+}
+
+// put writes a piece of a body, with a deadline for each step.
+func put(w io.Writer, rc *http.ResponseController, b []byte) error {
+	for len(b) > 0 {
+		n := min(len(b), stallStep)
+		extend(rc)
+		if _, err := w.Write(b[:n]); err != nil {
+			return err
+		}
+		b = b[n:]
+	}
+	return nil
 }
 
 // sendFile is send for size bytes of a file from its current position; net/http copies with sendfile. After
@@ -50,14 +60,20 @@ func (h *Handler) sendFile(w http.ResponseWriter, r *http.Request, status int, f
 	if r.Method == http.MethodHead {
 		return
 	}
-	var err error
-	for left := size; left > 0 && err == nil; {
+	h.sent(size, putFile(w, rc, f, size))
+}
+
+// putFile is put for size bytes of a file from its current position.
+func putFile(w io.Writer, rc *http.ResponseController, f media.File, size int64) error {
+	for left := size; left > 0; {
 		extend(rc)
-		var n int64
-		n, err = io.CopyN(w, f, min(left, stallStep))
+		n, err := io.CopyN(w, f, min(left, stallStep))
+		if err != nil {
+			return err
+		}
 		left -= n
 	}
-	h.sent(size, err)
+	return nil
 }
 
 // extend gives the viewer until stallTime from now to take the next step. A writer without a socket has no deadlines.
