@@ -45,7 +45,7 @@ func (t *Timeline) Begin(names []string, inits []media.Init, at time.Duration) (
 	if err := t.end(); err != nil { // a writer that did not end its range
 		return 0, err
 	}
-	start, first, used := at, t.header.Number, false
+	start, first, used := max(at, 0), t.header.Number, false
 	for _, r := range t.rends {
 		if n := len(r.sealed); n > 0 {
 			start = max(start, media.Duration(r.sealed[n-1].End(), r.scale))

@@ -194,7 +194,7 @@ func (c *audioClock) place(x int64) (fill int64, drop bool) {
 		return 0, true
 	}
 	if abs(err) >= driftAtOnce*c.rate/1000 {
-		return err / c.frame, false
+		return min(err, maxForward*c.rate) / c.frame, false
 	}
 	c.off = 0
 	return 1, false

@@ -1,6 +1,10 @@
 package cmaf
 
-import "headwater.stream/internal/media"
+import (
+	"time"
+
+	"headwater.stream/internal/media"
+)
 
 // writeLead places a sample of the lead track, ending the segment before it where one ends.
 func (p *Packager) writeLead(t *track, s media.Sample, idr bool) error {
@@ -188,14 +192,31 @@ func (p *Packager) cutFollower(t *track) error {
 	return p.sink.Cut(t.slot)
 }
 
-// hold makes a sample wait for the lead.
-func (p *Packager) hold(t *track, s media.Sample, sync bool) error {
-	if t.queue.size()+len(s.Data) > maxQueue || p.active == nil && t.queue.span() > stallAfter.Nanoseconds()/1e9*t.ts {
+// hold makes a sample wait for the lead; without one, for the key frame it begins with, but not for ever.
+func (p *Packager) hold(t *track, s media.Sample, sync bool, at time.Duration) error {
+	if t.queue.size()+len(s.Data) > maxQueue {
 		p.repair(RepairOverflow, t, 0)
 		t.queue.shed()
 	}
 	t.queue.push(s, sync)
-	return nil
+	waited := t.queue.span()
+	if p.active != nil || waited <= stallAfter.Nanoseconds()/1e9*t.ts {
+		return nil
+	}
+	lead := p.candidate()
+	p.repair(RepairTrackStall, lead, 0)
+	lead.stalled = true
+	return p.replay(t, max(0, at-media.Duration(waited, uint32(t.ts))))
+}
+
+// replay writes what waits of a track again, after what it waited for was given up. at is when the first of it came.
+func (p *Packager) replay(t *track, at time.Duration) error {
+	waiting := t.queue
+	t.queue = queue{}
+	return waiting.replay(func(s media.Sample) error {
+		s.Track = t.index
+		return p.write(t, s, at)
+	})
 }
 
 // checkLead notices that the lead stopped while t went on, and goes on without it: what waits begins the new range.
@@ -211,7 +232,8 @@ func (p *Packager) checkLead(t *track) error {
 	if err := p.endRange(); err != nil {
 		return err
 	}
-	return waiting.replay(func(s media.Sample) error { return p.write(t, s, at) })
+	t.queue = waiting
+	return p.replay(t, at)
 }
 
 // convert converts ticks between timescales, rounded to the nearest.

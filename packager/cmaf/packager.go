@@ -63,6 +63,9 @@ const stallAfter = 3 * time.Second
 // maxQueue bounds the bytes of one track that wait for another.
 const maxQueue = 16 << 20
 
+// maxTime bounds decoding times, in ticks: a thousand years. RTMP cannot say a hundredth of it.
+const maxTime = 1 << 52
+
 // ErrNoTracks is returned when samples come before tracks, or for a track there is not.
 var ErrNoTracks = errors.New("cmaf: sample for a track that was not announced")
 
@@ -116,6 +119,10 @@ func (p *Packager) Write(s media.Sample, at time.Duration) error {
 		return ErrNoTracks
 	}
 	t := p.tracks[s.Track]
+	if s.DTS > maxTime || s.DTS < -maxTime {
+		p.repair(RepairTimeJump, t, 0)
+		return nil // no clock: its place cannot be told
+	}
 	if t.kind == media.Video && !t.measured {
 		return p.fail(t.measure(s, at))
 	}
@@ -148,7 +155,7 @@ func (p *Packager) write(t *track, s media.Sample, at time.Duration) error {
 	}
 	if p.active == nil {
 		if t != lead {
-			return p.hold(t, s, idr)
+			return p.hold(t, s, idr, at)
 		}
 		if !idr {
 			p.repair(RepairNoKeyframe, t, 0)
@@ -165,7 +172,7 @@ func (p *Packager) write(t *track, s media.Sample, at time.Duration) error {
 		}
 		return p.drain()
 	}
-	if err := p.hold(t, s, idr); err != nil {
+	if err := p.hold(t, s, idr, at); err != nil {
 		return err
 	}
 	return p.drain()
@@ -202,9 +209,9 @@ func (p *Packager) begin(lead *track, s media.Sample, at time.Duration) error {
 		return err
 	}
 	p.lead, p.restart, p.borders = lead, false, p.borders[:0]
-	origin := media.Duration(s.DTS+int64(s.Offset), uint32(lead.ts))
+	origin := s.DTS + int64(s.Offset)
 	for i, t := range p.active {
-		t.begin(i, start, origin)
+		t.begin(i, start, media.Rescale(origin, uint32(lead.ts), uint32(t.ts)))
 	}
 	lead.delay = int64(s.Offset)
 	if err := p.writeLead(lead, s, true); err != nil {

@@ -50,11 +50,11 @@ func newTrack(p *Packager, index int, mt media.Track, name string, init []byte) 
 	return t
 }
 
-// begin enters the track into a range that starts at start; origin is the encoder's time of that moment.
-func (t *track) begin(slot int, start, origin time.Duration) {
+// begin enters the track into a range that starts at start; origin is the encoder's time of that moment, in ticks.
+func (t *track) begin(slot int, start time.Duration, origin int64) {
 	scale := uint32(t.ts)
 	t.slot, t.cuts, t.started, t.arrived = slot, 0, false, false
-	t.base, t.origin, t.delay = media.Ticks(start, scale), media.Ticks(origin, scale), 0
+	t.base, t.origin, t.delay = media.Ticks(start, scale), origin, 0
 	t.aim, t.limit = media.Ticks(t.p.cfg.Aim, scale), media.Ticks(t.p.cfg.Limit, scale)
 	t.part = int64(t.p.cfg.Part) / 1000 * t.ts / 1e6 // rounded down: never above PART-TARGET
 	t.segStart, t.lastIDR, t.gop, t.gopKnown = t.base, -1, t.aim, false
