@@ -248,15 +248,6 @@ func TestReturns(t *testing.T) {
 	})
 }
 
-// TestClockSteps is case 62 as far as a process can see it: the wall clock is read once.
-func TestClockSteps(t *testing.T) {
-	c := newClock()
-	c.start = c.start.Add(time.Hour).Round(0) // what a step would do to a clock that is read again
-	if d := c.now().Sub(c.start); d < 0 || d > time.Minute {
-		t.Errorf("now is %v after the start", d)
-	}
-}
-
 // TestBurst is case 44: ten minutes sent as fast as they are taken.
 func TestBurst(t *testing.T) {
 	faults(t, func(r *faultRig) {
