@@ -10,8 +10,8 @@ import (
 // TestKillAndRestart kills the daemon in the middle of a live event: what viewers were told of is served again with the
 // same bytes, the playlists go on under the same URLs, and players go on without a reload.
 func TestKillAndRestart(t *testing.T) {
-	begin(t, 4*time.Minute)
 	t.Parallel()
+	begin(t, 4*time.Minute)
 	d := StartDaemon(t)
 	c := NewChannel(t, d, "storm")
 	first := Publish(t, c.Ingest+"/main", "../../testdata/demo.flv", true)
@@ -110,8 +110,8 @@ func goesOn(t *testing.T, kind string, before, after Playlist) {
 // TestShutdown: SIGTERM with an encoder connected, viewers waiting and a player that never reads ends the daemon soon
 // and in order (exit status 0), and the next start has everything.
 func TestShutdown(t *testing.T) {
-	begin(t, 2*time.Minute)
 	t.Parallel()
+	begin(t, 2*time.Minute)
 	d := StartDaemon(t)
 	c := NewChannel(t, d, "evening")
 	Publish(t, c.Ingest+"/main", "../../testdata/demo.flv", true)

@@ -13,8 +13,8 @@ import (
 
 // TestDemo runs what `make run` runs, twice on the same data, and ends it with Ctrl-C.
 func TestDemo(t *testing.T) {
-	begin(t, 2*time.Minute)
 	t.Parallel()
+	begin(t, 2*time.Minute)
 	path, err := build()
 	if err != nil {
 		t.Fatal(err)

@@ -15,8 +15,8 @@ import (
 // TestHostileEncoders sends the daemon, before any authorisation, what has crashed or swollen RTMP servers, while a
 // healthy encoder publishes on the side: the process stays up and small, and the healthy stream loses no frame.
 func TestHostileEncoders(t *testing.T) {
-	begin(t, 3*time.Minute)
 	t.Parallel()
+	begin(t, 3*time.Minute)
 	d := StartDaemon(t)
 	c := NewChannel(t, d, "calm")
 	const file = "../../testdata/demo.flv"

@@ -27,8 +27,8 @@ func scratch() string {
 
 func scratchDir() string { return fmt.Sprintf("%s/headwater-e2e-%d", os.TempDir(), os.Getpid()) }
 
-// begin is the first line of every test here: it lets -short leave the test out, and ends the test binary with a
-// goroutine dump when the test outlives its deadline, which is a defect of test or product.
+// begin comes first in every test here, after t.Parallel: it lets -short leave the test out, and ends the test binary
+// with a goroutine dump when the test outlives its deadline, which is a defect of test or product.
 func begin(t *testing.T, deadline time.Duration) {
 	t.Helper()
 	if testing.Short() {

@@ -16,8 +16,8 @@ const audioMissing = 4
 // once at readers of the live HLS and DASH; the replay has the same bytes under the same URLs; the asset's directory
 // plays from any file server.
 func TestRecordAndReplay(t *testing.T) {
-	begin(t, 4*time.Minute)
 	t.Parallel()
+	begin(t, 4*time.Minute)
 	sent, err := probe(time.Minute, testClip(t))
 	if err != nil {
 		t.Fatal(err)
@@ -158,8 +158,8 @@ func segmentURLs(p Playlist) []string {
 // TestExtendedTimestamps: an encoder that has run for more than 4 h 39 min sends timestamps that need RTMP's extended
 // field in every chunk.
 func TestExtendedTimestamps(t *testing.T) {
-	begin(t, 2*time.Minute)
 	t.Parallel()
+	begin(t, 2*time.Minute)
 	d := StartDaemon(t)
 	c := NewChannel(t, d, "long")
 	sent, err := probe(time.Minute, "../../testdata/demo.flv")

@@ -10,8 +10,8 @@ import (
 // TestEncoderReturns: the encoder is cut off without a word and comes back five seconds later with another picture size.
 // The playlists go on with one discontinuity, no viewer gets an error, and the players go on without a reload.
 func TestEncoderReturns(t *testing.T) {
-	begin(t, 3*time.Minute)
 	t.Parallel()
+	begin(t, 3*time.Minute)
 	small := filepath.Join(t.TempDir(), "small.flv")
 	if out, err := exec.Command("ffmpeg", "-nostdin", "-v", "error", "-i", "../../testdata/demo.flv", "-vf", "scale=640:360", "-c:v", "libx264", "-preset", "ultrafast",
 		"-bf", "2", "-g", "30", "-keyint_min", "30", "-sc_threshold", "0", "-c:a", "copy", small).CombinedOutput(); err != nil {

@@ -77,8 +77,8 @@ func muxLive(t *testing.T, origin, dir string) (stop func()) {
 // TestWatchPage tries the page on a plain origin: it must wait for a stream that is not there yet, play it with each
 // player, survive its end and play again when it comes back, all without a reload.
 func TestWatchPage(t *testing.T) {
-	begin(t, 2*time.Minute)
 	t.Parallel()
+	begin(t, 2*time.Minute)
 	dir := t.TempDir()
 	origin := plainOrigin(t, dir)
 	live := filepath.Join(dir, "live.ism")
@@ -114,8 +114,8 @@ func TestWatchPage(t *testing.T) {
 
 // TestWatchPageRefusesForeignSources: the page requests nothing but paths of its own origin, and shows hostile text as text.
 func TestWatchPageRefusesForeignSources(t *testing.T) {
-	begin(t, time.Minute)
 	t.Parallel()
+	begin(t, time.Minute)
 	asked := make(chan string, 16)
 	foreign := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { asked <- r.URL.String() }))
 	t.Cleanup(foreign.Close)
@@ -141,8 +141,8 @@ func TestWatchPageRefusesForeignSources(t *testing.T) {
 
 // TestWatchPageSources: whichever of a presentation's addresses is given, the page finds both manifests.
 func TestWatchPageSources(t *testing.T) {
-	begin(t, time.Minute)
 	t.Parallel()
+	begin(t, time.Minute)
 	origin := plainOrigin(t, t.TempDir())
 	p := NewBrowser(t).Open(t, origin.URL+"/watch/")
 	const home = "/6d1c0a4e-4a64-4c0a-9a43-0c4b0d1d2a11/show.ism/"

@@ -8,8 +8,8 @@ import (
 
 // TestWorkflow takes the steps of a broadcast one by one, as a script written for the old service would.
 func TestWorkflow(t *testing.T) {
-	begin(t, 2*time.Minute)
 	t.Parallel()
+	begin(t, 2*time.Minute)
 	d := StartDaemon(t)
 	d.CLI(t, "event", "create", "e", "--start")
 	c := &Channel{d: d, Name: "e"}
