@@ -102,51 +102,51 @@ func life(t *testing.T, r *rand.Rand, store *crashStore, m *model) {
 	for step := 0; step < 300 && !dead(); step++ {
 		e, a, l := fmt.Sprint("e", r.IntN(2)), fmt.Sprint("a", r.IntN(3)), fmt.Sprint("l", r.IntN(2))
 		out := e + "/o"
-		var op *api.Operation
+		var op *api.Operation // what the verb began; whether it was refused shows in what is there after
 		switch r.IntN(10) {
 		case 0:
-			_, op, err = svc.CreateLiveEvent(ctx, e, rtmp(), api.WriteOptions{AutoStart: r.IntN(2) == 0})
-			m.event[e] = m.settleEvent(ctx, svc, dead, e, op, err)
+			_, op, _ = svc.CreateLiveEvent(ctx, e, rtmp(), api.WriteOptions{AutoStart: r.IntN(2) == 0})
+			m.event[e] = m.settleEvent(ctx, svc, dead, e, op)
 		case 1:
-			op, err = svc.StartLiveEvent(ctx, e)
-			m.event[e] = m.settleEvent(ctx, svc, dead, e, op, err)
+			op, _ = svc.StartLiveEvent(ctx, e)
+			m.event[e] = m.settleEvent(ctx, svc, dead, e, op)
 		case 2, 3:
-			op, err = svc.StopLiveEvent(ctx, e, api.StopOptions{RemoveOutputsOnStop: r.IntN(2) == 0})
-			m.event[e] = m.settleEvent(ctx, svc, dead, e, op, err)
+			op, _ = svc.StopLiveEvent(ctx, e, api.StopOptions{RemoveOutputsOnStop: r.IntN(2) == 0})
+			m.event[e] = m.settleEvent(ctx, svc, dead, e, op)
 			m.look(ctx, svc, dead, e, out)
 		case 4:
-			op, err = svc.DeleteLiveEvent(ctx, e, api.WriteOptions{})
-			m.event[e] = m.settleEvent(ctx, svc, dead, e, op, err)
+			op, _ = svc.DeleteLiveEvent(ctx, e, api.WriteOptions{})
+			m.event[e] = m.settleEvent(ctx, svc, dead, e, op)
 		case 5:
-			op, err = svc.ResetLiveEvent(ctx, e)
-			m.event[e] = m.settleEvent(ctx, svc, dead, e, op, err)
+			op, _ = svc.ResetLiveEvent(ctx, e)
+			m.event[e] = m.settleEvent(ctx, svc, dead, e, op)
 			m.look(ctx, svc, dead, e, out)
 		case 6:
-			_, op, err = svc.CreateLiveOutput(ctx, e, "o", outputOn(a), api.WriteOptions{})
+			_, op, _ = svc.CreateLiveOutput(ctx, e, "o", outputOn(a), api.WriteOptions{})
 			wait(ctx, svc, dead, op)
 			m.look(ctx, svc, dead, e, out)
 		case 7:
-			op, err = svc.DeleteLiveOutput(ctx, e, "o", api.WriteOptions{})
+			op, _ = svc.DeleteLiveOutput(ctx, e, "o", api.WriteOptions{})
 			wait(ctx, svc, dead, op)
 			m.look(ctx, svc, dead, e, out)
 		case 8:
 			if r.IntN(2) == 0 {
-				_, _, err = svc.PutAsset(ctx, a, &api.Asset{}, api.WriteOptions{})
+				_, _, _ = svc.PutAsset(ctx, a, &api.Asset{}, api.WriteOptions{})
 			} else {
-				_, err = svc.DeleteAsset(ctx, a, api.WriteOptions{})
+				_, _ = svc.DeleteAsset(ctx, a, api.WriteOptions{})
 			}
-			if _, err = svc.GetAsset(ctx, a); !dead() {
+			if _, err := svc.GetAsset(ctx, a); !dead() {
 				m.asset[a], m.unsure[a] = err == nil, false
 			} else {
 				m.unsure[a] = true
 			}
 		case 9:
 			if r.IntN(2) == 0 {
-				_, err = svc.CreateStreamingLocator(ctx, l, &api.StreamingLocator{Properties: api.StreamingLocatorProperties{AssetName: a, StreamingPolicyName: "Predefined_ClearStreamingOnly"}}, api.WriteOptions{})
+				_, _ = svc.CreateStreamingLocator(ctx, l, &api.StreamingLocator{Properties: api.StreamingLocatorProperties{AssetName: a, StreamingPolicyName: "Predefined_ClearStreamingOnly"}}, api.WriteOptions{})
 			} else {
-				_, err = svc.DeleteStreamingLocator(ctx, l, api.WriteOptions{})
+				_, _ = svc.DeleteStreamingLocator(ctx, l, api.WriteOptions{})
 			}
-			if _, err = svc.GetStreamingLocator(ctx, l); !dead() {
+			if _, err := svc.GetStreamingLocator(ctx, l); !dead() {
 				m.loc[l], m.unsure[l] = err == nil, false
 			} else {
 				m.unsure[l] = true
@@ -172,7 +172,7 @@ func wait(ctx context.Context, svc *control.Service, dead func() bool, op *api.O
 }
 
 // settleEvent returns the state an event has when the operation is over.
-func (m *model) settleEvent(ctx context.Context, svc *control.Service, dead func() bool, name string, op *api.Operation, _ error) string {
+func (m *model) settleEvent(ctx context.Context, svc *control.Service, dead func() bool, name string, op *api.Operation) string {
 	wait(ctx, svc, dead, op)
 	e, err := svc.GetLiveEvent(ctx, name)
 	if dead() {

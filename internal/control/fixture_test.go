@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"sync"
 	"testing"
@@ -86,6 +87,7 @@ type plane struct {
 	runtime *memRuntime
 	store   state.Store
 	url     string
+	http    *http.Client
 	stop    func()
 }
 
@@ -98,6 +100,12 @@ func options(quotas control.Quotas) control.Options {
 // start runs a control plane on a store until the test or stop ends it.
 func start(t *testing.T, store state.Store, quotas control.Quotas) *plane {
 	t.Helper()
+	return serve(t, store, quotas, httptest.NewServer)
+}
+
+// serve is start with a choice of listener.
+func serve(t *testing.T, store state.Store, quotas control.Quotas, listen func(http.Handler) *httptest.Server) *plane {
+	t.Helper()
 	rt := &memRuntime{fail: map[string]int{}}
 	svc, err := control.New(store, rt, options(quotas))
 	if err != nil {
@@ -109,7 +117,7 @@ func start(t *testing.T, store state.Store, quotas control.Quotas) *plane {
 		defer close(done)
 		_ = svc.Run(ctx)
 	}()
-	server := httptest.NewServer(api.Handler(svc, api.HandlerOptions{Tokens: api.SingleToken(testToken), Ready: svc.Ready, Log: slog.New(slog.DiscardHandler)}))
+	server := listen(api.Handler(svc, api.HandlerOptions{Tokens: api.SingleToken(testToken), Ready: svc.Ready, Log: slog.New(slog.DiscardHandler)}))
 	stop := sync.OnceFunc(func() {
 		server.Close()
 		cancel()
@@ -118,7 +126,7 @@ func start(t *testing.T, store state.Store, quotas control.Quotas) *plane {
 	t.Cleanup(stop)
 	return &plane{
 		Client: api.NewClient(api.ClientOptions{BaseURL: server.URL, Token: testToken, HTTP: server.Client()}),
-		svc:    svc, runtime: rt, store: store, url: server.URL, stop: stop,
+		svc:    svc, runtime: rt, store: store, url: server.URL, http: server.Client(), stop: stop,
 	}
 }
 
