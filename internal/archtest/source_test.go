@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -35,9 +36,22 @@ func skipped(name string) bool {
 	return name == "node_modules" || name == "testdata" || name == "vendor" || len(name) > 1 && (name[0] == '.' || name[0] == '_')
 }
 
-// parseAll reads every Go file of the repository.
+// parseAll reads every Go file of the repository, once.
 func parseAll(t *testing.T) []*source {
 	t.Helper()
+	all, err := parsed()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(all) < 10 {
+		t.Fatalf("only %d Go files found: is this the repository's root?", len(all))
+	}
+	return all
+}
+
+var parsed = sync.OnceValues(parseRepository)
+
+func parseRepository() ([]*source, error) {
 	root := filepath.Join("..", "..")
 	fset := token.NewFileSet()
 	var all []*source
@@ -74,13 +88,7 @@ func parseAll(t *testing.T) []*source {
 		all = append(all, s)
 		return nil
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(all) < 10 {
-		t.Fatalf("only %d Go files found: is this the repository's root?", len(all))
-	}
-	return all
+	return all, err
 }
 
 // ours returns the path of a package of this module below the module, and whether it is one.
