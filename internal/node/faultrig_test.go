@@ -2,6 +2,7 @@ package node
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
@@ -35,11 +36,13 @@ type faultRig struct {
 	desired control.Desired
 	handler http.Handler
 	base    string
+	dir     string
 	began   time.Time
-	next    time.Time // when the viewer looks next
+	next    time.Time     // when the viewer looks next
+	every   time.Duration // how often he looks
 
 	lists   map[string]*seenList // by rendition
-	objects map[string][]byte    // every object ever fetched, by name: it never changes
+	objects map[string]seenMedia // every segment ever fetched, by name: it never changes
 	mpd     string
 	bad     map[string]bool // complaints made, so that each is made once
 }
@@ -59,6 +62,13 @@ type seenSegment struct {
 	gap            bool
 }
 
+// seenMedia is what the viewer has seen of a segment.
+type seenMedia struct {
+	sum        [sha256.Size]byte
+	start, end int64
+	err        error
+}
+
 const (
 	faultPreview = "11111111-2222-3333-4444-555555555555"
 	faultLocator = "22222222-2222-3333-4444-555555555555"
@@ -69,7 +79,7 @@ func faults(t *testing.T, f func(r *faultRig)) {
 	t.Parallel()
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
-		r := &faultRig{t: t, began: time.Now(), next: time.Now(), lists: map[string]*seenList{}, objects: map[string][]byte{}, bad: map[string]bool{}}
+		r := &faultRig{t: t, dir: dir, began: time.Now(), next: time.Now(), every: 200 * time.Millisecond, lists: map[string]*seenList{}, objects: map[string]seenMedia{}, bad: map[string]bool{}}
 		log := slog.New(slog.DiscardHandler)
 		spools, err := fsstore.New(dir+"/events", fsstore.Options{Sync: time.Second})
 		if err != nil {
@@ -84,7 +94,7 @@ func faults(t *testing.T, f func(r *faultRig)) {
 			EndpointRunning: true,
 			Events:          []control.EventSpec{{ID: "e", Name: "e", Token: "token", PreviewID: faultPreview, Running: true, SegmentTarget: 2 * time.Second, Parts: true}},
 			Assets:          []control.AssetSpec{{ID: "a", Name: "a", Container: "asset", ManifestName: "show"}},
-			Outputs:         []control.OutputSpec{{ID: "o", Name: "o", EventID: "e", AssetID: "a", ManifestName: "show", ArchiveWindow: time.Hour}},
+			Outputs:         []control.OutputSpec{{ID: "o", Name: "o", EventID: "e", AssetID: "a", ManifestName: "show", ArchiveWindow: 10 * time.Minute}},
 			Locators:        []control.LocatorSpec{{ID: faultLocator, AssetID: "a", HLS: true, DASH: true}},
 		}
 		r.apply()
@@ -112,15 +122,20 @@ func (r *faultRig) finish() {
 	r.t.Helper()
 	r.desired.Outputs = nil
 	r.apply()
-	if status, body := r.get("v1/media.m3u8"); status == http.StatusOK && !strings.Contains(body, "#EXT-X-ENDLIST") {
-		r.complain("the replay has no end")
-	}
-	for name, want := range r.objects {
-		if strings.Contains(name, "part-") {
-			continue // parts are for the live edge
+	for name := range r.lists {
+		_, body := r.get(name + "/media.m3u8")
+		if !strings.Contains(body, "#EXT-X-ENDLIST") {
+			r.complain("the replay has no end")
 		}
-		if status, got := r.get(name); status != http.StatusOK || got != string(want) {
-			r.complain("%s: in the replay status %d, %d bytes, live %d", name, status, len(got), len(want))
+		for _, file := range regexp.MustCompile(`(?m)^seg-.*$`).FindAllString(body, -1) {
+			file = path.Join(name, file)
+			want, ok := r.objects[file]
+			if !ok {
+				continue // the last one, or a gap
+			}
+			if status, got := r.get(file); status != http.StatusOK || sha256.Sum256([]byte(got)) != want.sum {
+				r.complain("%s: in the replay status %d, %d bytes, other than live", file, status, len(got))
+			}
 		}
 	}
 }
@@ -247,7 +262,7 @@ func (r *faultRig) until(t time.Time) {
 		}
 		if !time.Now().Before(r.next) {
 			r.look()
-			r.next = r.next.Add(200 * time.Millisecond)
+			r.next = r.next.Add(r.every)
 			continue
 		}
 		return
@@ -326,7 +341,7 @@ func (r *faultRig) list(name, body string) {
 	var s seenSegment
 	init, n := "", msn
 	for line := range strings.Lines(body) {
-		line = strings.TrimSpace(line)
+		line = strings.Clone(strings.TrimSpace(line)) // what is kept must not keep the playlist
 		tag, value, _ := strings.Cut(line, ":")
 		switch tag {
 		case "#EXT-X-DISCONTINUITY":
@@ -376,22 +391,24 @@ func (r *faultRig) segment(name string, l *seenList, n int) {
 		r.complain("%s: status %d", file, status)
 		return
 	}
-	if was, ok := r.objects[file]; ok && string(was) != body {
+	m := seenMedia{sum: sha256.Sum256([]byte(body))}
+	m.start, m.end, m.err = mediaTimes([]byte(body))
+	if was, ok := r.objects[file]; ok && was.sum != m.sum {
 		r.complain("%s changed", file)
 	}
-	r.objects[file] = []byte(body)
-	start, end, err := mediaTimes([]byte(body))
-	if err != nil {
-		r.complain("%s: %v", file, err)
+	r.objects[file] = m
+	if m.err != nil {
+		r.complain("%s: %v", file, m.err)
 		return
 	}
+	start, end := m.start, m.end
 	ts := int64(media.VideoTimescale)
 	if name[0] == 'a' {
 		ts = 0
 	}
 	if prev, ok := l.segments[n-1]; ok && prev.disc == s.disc && !prev.gap {
-		if _, was, err := mediaTimes(r.objects[path.Join(name, prev.uri)]); err == nil && was != start {
-			r.complain("%s: starts at %d, the segment before ends at %d", file, start, was)
+		if was, ok := r.objects[path.Join(name, prev.uri)]; ok && was.end != start {
+			r.complain("%s: starts at %d, the segment before ends at %d", file, start, was.end)
 		}
 		if prev.init != s.init {
 			r.complain("%s: the initialization section changes without a discontinuity", file)
