@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"headwater.stream/archive"
 	"headwater.stream/internal/control"
@@ -23,6 +24,7 @@ type asset struct {
 	spec  atomic.Pointer[control.AssetSpec]
 
 	channel atomic.Pointer[origin.Channel] // what viewers get; nil until it is known
+	used    atomic.Int64                   // when it was asked for last, Unix seconds
 
 	mu     sync.Mutex
 	output *output        // that records it, nil when none does
@@ -33,7 +35,8 @@ type asset struct {
 var errNoMedia = errors.New("the asset has no recording yet")
 
 // open returns what viewers of the asset get.
-func (a *asset) open() (*origin.Channel, error) {
+func (a *asset) open(now time.Time) (*origin.Channel, error) {
+	a.used.Store(now.Unix())
 	if c := a.channel.Load(); c != nil {
 		return c, nil
 	}
@@ -68,14 +71,27 @@ func (a *asset) openReplay(after *origin.Channel) (*origin.Channel, error) {
 	return c, nil
 }
 
-// close lets go of the directory.
+// idle is how long a replay stays open without being asked for: it costs a descriptor and 48 bytes per segment.
+const idle = 10 * time.Minute
+
+// rest lets go of a replay that nobody has asked for lately; the next viewer opens it again.
+func (a *asset) rest(now time.Time) {
+	if now.Sub(time.Unix(a.used.Load(), 0)) < idle {
+		return
+	}
+	if err := a.close(); err != nil {
+		a.log.Error("closing an idle replay", "err", err)
+	}
+}
+
+// close lets go of the directory of a replay.
 func (a *asset) close() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.channel.Store(nil)
 	if a.replay == nil {
 		return nil
 	}
+	a.channel.Store(nil)
 	err := a.replay.Close()
 	a.replay = nil
 	return err

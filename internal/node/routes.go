@@ -72,7 +72,7 @@ func (r *runtime) Resolve(_ context.Context, q origin.Request) (*origin.Channel,
 	case q.Protocol == origin.HLS && !l.spec.HLS, q.Protocol == origin.DASH && !l.spec.DASH:
 		return nil, origin.ErrProtocol
 	}
-	c, err := l.asset.open()
+	c, err := l.asset.open(now)
 	if errors.Is(err, errNoMedia) {
 		return nil, origin.ErrNoMedia
 	}

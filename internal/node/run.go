@@ -176,6 +176,7 @@ func (n *node) serve(ctx context.Context) error {
 	}
 	spawn("origin listener", func() error { return ignoreClosed(originServer.Serve(n.origin)) })
 	spawn("control listener", func() error { return ignoreClosed(apiServer.Serve(n.api)) })
+	spawn("replays", func() error { n.runtime.rest(publishers); return nil })
 	spawn("RTMP listener", func() error { return n.ingest.Serve(publishers, n.rtmp) })
 	if ctx.Err() == nil {
 		if err := n.writeReady(); err != nil {

@@ -209,6 +209,28 @@ func (r *runtime) removeAssets(d control.Desired, fail func(string, error)) {
 	}
 }
 
+// rest closes idle replays from time to time, until ctx ends.
+func (r *runtime) rest(ctx context.Context) {
+	t := time.NewTicker(idle / 5)
+	defer t.Stop()
+	for {
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			return
+		}
+		r.mu.Lock()
+		all := make([]*asset, 0, len(r.byAsset))
+		for _, a := range r.byAsset {
+			all = append(all, a)
+		}
+		r.mu.Unlock()
+		for _, a := range all {
+			a.rest(time.Now())
+		}
+	}
+}
+
 // EventStatus implements control.Runtime.
 func (r *runtime) EventStatus(id string) (control.EventStatus, bool) {
 	e := r.routes.Load().events[id]
