@@ -1,6 +1,9 @@
 package control
 
 import (
+	"math"
+	"net/netip"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -44,14 +47,17 @@ func (s *Service) plan() (Desired, pending) {
 		}
 		d.Assets = append(d.Assets, AssetSpec{ID: a.rec.ID, Name: a.rec.Name, Container: a.rec.Properties.Container, ManifestName: a.rec.ManifestName})
 	}
+	served := map[string]protocolSet{} // by policy, of which there are few
 	for _, l := range s.locators.rows {
-		d.Locators = append(d.Locators, s.locatorSpec(&l.rec))
+		d.Locators = append(d.Locators, s.locatorSpec(&l.rec, served))
 	}
 	for k, e := range s.endpoints.rows {
 		if e.rec.Operation != "" {
 			p.endpoints = append(p.endpoints, k)
 		}
-		d.EndpointRunning = d.EndpointRunning || runs(e.rec.State)
+		if runs(e.rec.State) {
+			d.addEndpoint(&e.rec.Properties)
+		}
 	}
 	// In one order, so that two plans can be compared.
 	slices.SortFunc(d.Events, func(a, b EventSpec) int { return strings.Compare(a.ID, b.ID) })
@@ -61,9 +67,62 @@ func (s *Service) plan() (Desired, pending) {
 	return d, p
 }
 
+// addEndpoint adds what one more running endpoint lets through.
+func (d *Desired) addEndpoint(p *api.StreamingEndpointProperties) {
+	allow := AllowList(nil)
+	if p.AccessControl != nil {
+		allow = allowList(p.AccessControl.IP)
+	}
+	switch {
+	case !d.EndpointRunning:
+		d.ViewerAllow = allow
+	case allow == nil:
+		d.ViewerAllow = nil
+	case d.ViewerAllow != nil:
+		d.ViewerAllow = append(slices.Clip(d.ViewerAllow), allow...)
+	}
+	d.EndpointRunning = true
+	slices.SortFunc(d.ViewerAllow, netip.Prefix.Compare)
+	if p.MaxCacheAge != nil && *p.MaxCacheAge > 0 {
+		const most = int64(math.MaxInt64 / time.Second)
+		age := time.Duration(min(int64(*p.MaxCacheAge), most)) * time.Second
+		if d.MaxCacheAge == 0 || age < d.MaxCacheAge {
+			d.MaxCacheAge = age
+		}
+	}
+}
+
+// allowList reads a stored allow list, which was checked when it was stored.
+func allowList(ip *api.IPAccessControl) AllowList {
+	if ip == nil || ip.Allow == nil {
+		return nil
+	}
+	list := AllowList{}
+	for _, r := range ip.Allow {
+		if p, err := parseRange(r); err == nil {
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
+func (d *Desired) equal(o *Desired) bool {
+	sameEvent := func(a, b EventSpec) bool { return reflect.DeepEqual(a, b) }
+	return d.EndpointRunning == o.EndpointRunning && d.MaxCacheAge == o.MaxCacheAge && reflect.DeepEqual(d.ViewerAllow, o.ViewerAllow) &&
+		slices.Equal(d.Outputs, o.Outputs) && slices.Equal(d.Assets, o.Assets) && slices.Equal(d.Locators, o.Locators) && slices.EqualFunc(d.Events, o.Events, sameEvent)
+}
+
 func eventSpec(e *eventRec) EventSpec {
 	p := &e.Properties
+	var ingest, preview AllowList
+	if a := p.Input.AccessControl; a != nil {
+		ingest = allowList(a.IP)
+	}
+	if a := p.Preview.AccessControl; a != nil {
+		preview = allowList(a.IP)
+	}
 	return EventSpec{
+		IngestAllow: ingest, PreviewAllow: preview,
 		ID: e.ID, Name: e.Name, Token: p.Input.AccessToken, PreviewID: p.Preview.PreviewLocator, Running: runs(e.State),
 		SegmentTarget: durationOr(p.Input.KeyFrameIntervalDuration, defaultSegment),
 		Parts:         slices.Contains(p.StreamOptions, "LowLatency") || slices.Contains(p.StreamOptions, lowLatencyV2),
@@ -78,7 +137,9 @@ func outputSpec(o *outputRec) OutputSpec {
 	}
 }
 
-func (s *Service) locatorSpec(l *locatorRec) LocatorSpec {
+type protocolSet struct{ hls, dash bool }
+
+func (s *Service) locatorSpec(l *locatorRec, served map[string]protocolSet) LocatorSpec {
 	spec := LocatorSpec{ID: l.Properties.StreamingLocatorID, AssetID: l.AssetID}
 	if t := l.Properties.StartTime; t != nil {
 		spec.StartTime = t.Time
@@ -86,9 +147,15 @@ func (s *Service) locatorSpec(l *locatorRec) LocatorSpec {
 	if t := l.Properties.EndTime; t != nil && t.Before(api.FarFuture().Time) {
 		spec.EndTime = t.Time
 	}
-	if p := s.policyByName(l.Properties.StreamingPolicyName); p != nil {
-		spec.HLS, spec.DASH, _ = protocols(p)
+	policy := l.Properties.StreamingPolicyName
+	set, known := served[policy]
+	if !known {
+		if p := s.policyByName(policy); p != nil {
+			set.hls, set.dash, _ = protocols(p)
+		}
+		served[policy] = set
 	}
+	spec.HLS, spec.DASH = set.hls, set.dash
 	return spec
 }
 

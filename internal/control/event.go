@@ -251,6 +251,15 @@ func plainToken(guid string) string {
 
 // UpdateLiveEvent implements api.Service.
 func (s *Service) UpdateLiveEvent(ctx context.Context, name string, patch api.Patch, o api.WriteOptions) (*api.LiveEvent, error) {
+	r, err := s.updateEvent(ctx, name, patch, o)
+	if err != nil {
+		return nil, err
+	}
+	s.settle(ctx) // allow lists are in force when the answer is out
+	return s.eventWire(r), nil
+}
+
+func (s *Service) updateEvent(ctx context.Context, name string, patch api.Patch, o api.WriteOptions) (*row[eventRec], error) {
 	x := s.begin()
 	defer x.end()
 	old := s.events.find(name)
@@ -283,10 +292,7 @@ func (s *Service) UpdateLiveEvent(ctx context.Context, name string, patch api.Pa
 	rec.Location, rec.Tags, rec.Properties = v.Location, maps.Clone(v.Tags), v.Properties
 	s.touch(ctx, &rec.stamp)
 	r := put(x, &s.events, old.key, rec)
-	if err := x.commit(ctx); err != nil {
-		return nil, err
-	}
-	return s.eventWire(r), nil
+	return r, x.commit(ctx)
 }
 
 // createOnly refuses changes that the state, or the life, of an event does not allow (ams-v3 §2.1). What is repeated

@@ -2,7 +2,6 @@ package control
 
 import (
 	"context"
-	"reflect"
 	"sync"
 	"time"
 )
@@ -103,7 +102,7 @@ func (s *Service) Run(ctx context.Context) error {
 		s.loop.mu.Unlock()
 		d, pending := s.plan()
 		var failed map[string]error
-		if last == nil || !reflect.DeepEqual(*last, d) {
+		if last == nil || !last.equal(&d) {
 			failed = s.runtime.Apply(ctx, d)
 			last = &d
 		}

@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"net/netip"
 	"time"
 )
 
@@ -14,6 +15,28 @@ type Desired struct {
 	Locators []LocatorSpec
 	// EndpointRunning says whether any streaming endpoint runs: while none does, published locators answer nothing.
 	EndpointRunning bool
+	// ViewerAllow are the addresses that may watch what locators publish: those that any running endpoint lets in.
+	ViewerAllow AllowList
+	// MaxCacheAge is how long caches may keep segments and the manifests of recordings; 0: as the origin likes. Of several
+	// running endpoints that set it the smallest counts.
+	MaxCacheAge time.Duration
+}
+
+// AllowList are the addresses that may come in. Nil lets everybody in, an empty one nobody.
+type AllowList []netip.Prefix
+
+// Admits reports whether the address may come in.
+func (l AllowList) Admits(a netip.Addr) bool {
+	if l == nil {
+		return true
+	}
+	a = a.Unmap().WithZone("")
+	for _, p := range l {
+		if p.Contains(a) {
+			return true
+		}
+	}
+	return false
 }
 
 // EventSpec is one live event. It is listed as long as the event exists, running or not.
@@ -25,6 +48,8 @@ type EventSpec struct {
 	Running       bool          // publishers are admitted and the preview is served
 	SegmentTarget time.Duration // keyFrameIntervalDuration, default 2 s: the segment length aimed at
 	Parts         bool          // streamOptions has LowLatency or LowLatencyV2
+	IngestAllow   AllowList     // where encoders may connect from; one that is connected and no longer allowed is disconnected
+	PreviewAllow  AllowList     // who may watch the preview
 }
 
 // OutputSpec is one live output: it records as long as it is listed and its event has media.
