@@ -143,7 +143,11 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) error {
 	case locator.Multivariant:
 		return h.whole(w, r, c, &c.multivariant, h.values.playlist, h.values.shortLived)
 	case locator.MPD:
-		return h.whole(w, r, c, &c.mpd, h.values.mpd, h.values.brief)
+		cache := h.values.brief
+		if c.p.View().PartTarget > 0 {
+			cache = h.values.noCache // it names the segment that is being made: a second is too old
+		}
+		return h.whole(w, r, c, &c.mpd, h.values.mpd, cache)
 	case locator.MediaPlaylist:
 		return h.mediaPlaylist(w, r, c, path.Rendition)
 	}

@@ -24,9 +24,9 @@ const audioSlack = 100 * time.Millisecond
 // position (rule G8). A Writer whose first View has ended writes a recording: its first Period starts at 0 and no hole lies
 // between Periods (rules I1, I2).
 type Writer struct {
-	live      bool                     // a dynamic MPD was written
-	published time.Time                // the last publishTime
-	of        []listed                 // what the last MPD listed
+	live      bool      // a dynamic MPD was written
+	published time.Time // the last publishTime
+	of        []listed  // what the last MPD listed
 	text      []byte
 }
 
@@ -34,6 +34,7 @@ type Writer struct {
 type listed struct {
 	name        string
 	first, next uint64
+	last        int64 // duration of segment next-1, which may be a planned one
 	inits       int
 	ended       bool
 }
@@ -53,13 +54,17 @@ func (w *Writer) Clone() *Writer {
 // Render returns the MPD of a View, nil while there is no complete segment to list. The result is never written again, and
 // the same as before when the View adds nothing to it. Views must come in the order of their revisions.
 func (w *Writer) Render(v *media.View) ([]byte, error) {
-	of := make([]listed, 0, len(v.Renditions))
+	of, lead := make([]listed, 0, len(v.Renditions)), leading(v)
 	for i := range v.Renditions {
 		r := &v.Renditions[i]
 		l := listed{name: r.Name, inits: len(r.Inits), ended: v.Ended}
 		if len(r.Segments) > 0 {
 			l.first = r.Segments[0].Number
 			l.next = l.first + uint64(len(r.Segments))
+			l.last = r.Segments[len(r.Segments)-1].Duration
+			if open := plan(v, lead, r); open != nil {
+				l.next, l.last = open.Number+1, open.Duration
+			}
 		}
 		of = append(of, l)
 	}
@@ -80,12 +85,12 @@ func (w *Writer) Render(v *media.View) ([]byte, error) {
 
 // document builds the MPD but for the S elements.
 func (w *Writer) document(v *media.View, periods []period) *mpd.MPD {
-	target := max(v.SegmentTarget, time.Second)
+	longest := max(v.SegmentTarget, time.Second)
 	m := &mpd.MPD{
 		XMLNs:              mpd.DASH_NAMESPACE,
 		Profiles:           mpd.PROFILE_LIVE + "," + mpd.PROFILE_CMAF,
-		MinBufferTime:      duration(target),
-		MaxSegmentDuration: duration(target + audioSlack),
+		MinBufferTime:      duration(longest),
+		MaxSegmentDuration: duration(longest + audioSlack),
 	}
 	first, last := periods[0], periods[len(periods)-1]
 	if v.Ended {
@@ -95,12 +100,12 @@ func (w *Writer) document(v *media.View, periods []period) *mpd.MPD {
 		m.Type = mpd.Ptr(mpd.DYNAMIC_TYPE)
 		m.AvailabilityStartTime = date(v.Anchor)
 		m.PublishTime = date(w.publish(v.Anchor.Add(last.start + last.length)))
-		m.MinimumUpdatePeriod = duration(target / 2)
+		m.MinimumUpdatePeriod = duration(longest / 2)
 		// The newest segment is up to a segment and its delivery old when a client computes its window from its clock.
-		window := last.start + last.length - first.spans[0].start() + 2*target
-		m.TimeShiftBufferDepth = duration(max(window, 4*target).Round(time.Second))
-		m.SuggestedPresentationDelay = duration(3 * target)
-		m.UTCTimings = []*mpd.DescriptorType{{SchemeIdUri: "urn:mpeg:dash:utc:http-iso:2014", Value: timePath}}
+		window := last.start + last.length - first.spans[0].start() + 2*longest
+		m.TimeShiftBufferDepth = duration(max(window, 4*longest).Round(time.Second))
+		m.SuggestedPresentationDelay = duration(3 * longest)
+		m.UTCTimings = []*mpd.DescriptorType{clock()}
 	}
 	for i, p := range periods {
 		x := mpdPeriod(v, p)
@@ -109,6 +114,9 @@ func (w *Writer) document(v *media.View, periods []period) *mpd.MPD {
 			x.Duration = duration(p.length) // said, so that players do not wait for media in the hole
 		}
 		m.Periods = append(m.Periods, x)
+	}
+	if lowLatency(v) {
+		describeLatency(m, v)
 	}
 	return m
 }

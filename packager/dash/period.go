@@ -16,6 +16,7 @@ type period struct {
 	start  time.Duration // Period@start
 	origin time.Duration // media time at start: in a live MPD the same as start
 	length time.Duration // from start to the end of the first span's newest segment
+	early  time.Duration // by how much its segments are available before their ends, from their first chunks on
 	spans  []span        // renditions that have media in it, in the order of the document
 }
 
@@ -23,7 +24,24 @@ type period struct {
 type span struct {
 	rendition *media.Rendition
 	segments  []media.Segment
-	timescale uint32 // of the media, which is the SegmentTemplate's
+	open      *media.Segment // the one being made, with its planned duration; nil when it is not listed
+	timescale uint32         // of the media, which is the SegmentTemplate's
+}
+
+// len returns how many segments are listed.
+func (s *span) len() int {
+	if s.open != nil {
+		return len(s.segments) + 1
+	}
+	return len(s.segments)
+}
+
+// at returns listed segment i.
+func (s *span) at(i int) *media.Segment {
+	if i == len(s.segments) {
+		return s.open
+	}
+	return &s.segments[i]
 }
 
 func (s span) start() time.Duration { return s.rendition.Time(s.segments[0].Start) }
@@ -50,9 +68,10 @@ func (w *Writer) periods(v *media.View) []period {
 			p.origin = start(v, p)
 		}
 		p.start = p.origin
-		if p.spans = spans(v, run); len(p.spans) == 0 {
+		if p.spans = spans(v, lead, run); len(p.spans) == 0 {
 			continue
 		}
+		p.early = early(v, p.spans)
 		p.length = p.spans[0].end() - p.origin
 		if recorded {
 			p.start = 0
@@ -112,7 +131,7 @@ func complete(v *media.View, seg media.Segment) bool {
 }
 
 // spans returns the media of every rendition in the lead's run, video first.
-func spans(v *media.View, run []media.Segment) (list []span) {
+func spans(v *media.View, lead *media.Rendition, run []media.Segment) (list []span) {
 	for _, kind := range []media.Kind{media.Video, media.Audio} {
 		for i := range v.Renditions {
 			r := &v.Renditions[i]
@@ -124,7 +143,11 @@ func spans(v *media.View, run []media.Segment) (list []span) {
 				continue
 			}
 			if in := r.Init(segments[0].Init); in != nil {
-				list = append(list, span{r, segments, in.Track.Timescale})
+				s := span{rendition: r, segments: segments, timescale: in.Track.Timescale}
+				if open := plan(v, lead, r); open != nil && open.Epoch == run[0].Epoch {
+					s.open = open
+				}
+				list = append(list, s)
 			}
 		}
 	}
@@ -175,6 +198,7 @@ func mpdPeriod(v *media.View, p period) *mpd.Period {
 		} else {
 			set.Lang = language(track.Language)
 		}
+		describeChunks(set, v, s.timescale)
 		x.AdaptationSets = append(x.AdaptationSets, set)
 	}
 	return x
@@ -214,8 +238,7 @@ func representation(p period, s span, track media.Track) *mpd.RepresentationType
 	return rep
 }
 
-// segmentTemplate addresses the complete segments of a span. Low-latency DASH belongs here: the open segment listed with its
-// planned duration, @availabilityTimeOffset and @availabilityTimeComplete (rules H2, H6).
+// segmentTemplate addresses the segments of a span.
 func segmentTemplate(p period, s span) *mpd.SegmentTemplateType {
 	r, first := s.rendition, s.segments[0]
 	t := &mpd.SegmentTemplateType{
@@ -226,6 +249,9 @@ func segmentTemplate(p period, s span) *mpd.SegmentTemplateType {
 	t.StartNumber = mpd.Ptr(uint32(first.Number))
 	if offset := media.Ticks(p.origin, s.timescale); offset > 0 {
 		t.PresentationTimeOffset = mpd.Ptr(uint64(offset))
+	}
+	if p.early > 0 {
+		t.AvailabilityTimeOffset, t.AvailabilityTimeComplete = mpd.FloatInf64(p.early.Seconds()), mpd.Ptr(false)
 	}
 	t.SegmentTimeline = &mpd.SegmentTimelineType{}
 	return t

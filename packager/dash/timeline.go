@@ -9,16 +9,15 @@ import (
 // appendTimeline appends the S elements of a span's segments, in the timescale of the media: equal durations merged into @r, @t on the first and
 // wherever a segment does not start where the one before ended.
 func appendTimeline(dst []byte, sp span) []byte {
-	segments := sp.segments
 	scaled := func(ticks int64) int64 { return media.Rescale(ticks, sp.rendition.Timescale, sp.timescale) }
-	for i := 0; i < len(segments); {
-		s := &segments[i]
+	for i, n := 0, sp.len(); i < n; {
+		s := sp.at(i)
 		j := i + 1
-		for j < len(segments) && segments[j].Duration == s.Duration && segments[j].Start == segments[j-1].End() {
+		for j < n && sp.at(j).Duration == s.Duration && sp.at(j).Start == sp.at(j-1).End() {
 			j++
 		}
 		dst = append(dst, "<S"...)
-		if i == 0 || s.Start != segments[i-1].End() {
+		if i == 0 || s.Start != sp.at(i-1).End() {
 			dst = appendAttr(dst, " t=", scaled(s.Start))
 		}
 		dst = appendAttr(dst, " d=", scaled(s.Duration))
