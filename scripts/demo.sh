@@ -29,16 +29,16 @@ mkdir -p "$data"
 ready=$data/demo-ready.json
 rm -f "$ready"
 pids=()
+up=
 finish() {
   trap - EXIT INT TERM
-  [ ${#pids[@]} -gt 0 ] || return 0
-  printf '\nStopping…\n'
+  [ -z "$up" ] || printf '\nStopping…\n'
   # The publisher first, so that the daemon sees it leave.
   for ((i = ${#pids[@]} - 1; i >= 0; i--)); do
     kill -TERM "${pids[i]}" 2>/dev/null || true
     wait "${pids[i]}" 2>/dev/null || true
   done
-  echo "Stopped. The recording is kept in $data; 'make run' goes on with it."
+  [ -z "$up" ] || echo "Stopped. The recording is kept in $data; 'make run' goes on with it."
 }
 trap finish EXIT
 trap 'exit 0' INT TERM
@@ -58,6 +58,7 @@ if [ ! -s "$ready" ]; then
   tail -n 20 "$data/serve.log" >&2
   exit 1
 fi
+up=yes
 control=$(sed -n 's/.*"control" *: *"\([^"]*\)".*/\1/p' "$ready")
 headwater() { "$program" --data-dir "$data" --control "$control" "$@"; }
 

@@ -74,6 +74,7 @@ func NewBrowser(t *testing.T) *Browser {
 	}
 	var stderr tail
 	cmd.Stderr = &stderr
+	cmd.SysProcAttr = endsWithUs()
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

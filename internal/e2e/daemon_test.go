@@ -72,6 +72,7 @@ func (d *Daemon) Start(t *testing.T) {
 	cmd := exec.Command(d.path, "serve", "--data-dir", d.Dir, "--origin-listen", origin, "--control-listen", control,
 		"--rtmp-listen", rtmp, "--public-host", "127.0.0.1", "--ready-file", ready)
 	cmd.Stdout, cmd.Stderr = &d.log, &d.log
+	cmd.SysProcAttr = endsWithUs()
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -59,6 +59,7 @@ func Publish(t *testing.T, url, file string, loop bool, options ...string) *Enco
 	args = append(args, "-f", "flv", url)
 	e := &Encoder{cmd: exec.Command("ffmpeg", args...), done: make(chan struct{})}
 	e.cmd.Stderr = &e.stderr
+	e.cmd.SysProcAttr = endsWithUs()
 	if err := e.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

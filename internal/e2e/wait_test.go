@@ -3,6 +3,7 @@ package e2e
 import (
 	"bytes"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -33,6 +34,9 @@ func closed(c <-chan struct{}) bool {
 		return false
 	}
 }
+
+// endsWithUs lets the kernel end a child process when this one ends without having done it, after a panic.
+func endsWithUs() *syscall.SysProcAttr { return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} }
 
 // tail keeps the last of what a process wrote.
 type tail struct {
