@@ -126,6 +126,7 @@ func (c *call) serve() error {
 		// The caller is unknown, so its body is not read either.
 		c.w.Header().Set("Connection", "close")
 		c.w.Header().Set("WWW-Authenticate", "Bearer")
+		c.h.o.Log.Warn("control request refused", "request", c.id, "remote", c.r.RemoteAddr, "reason", refused.Code)
 		return refused
 	}
 	c.who = who

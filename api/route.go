@@ -117,6 +117,12 @@ func routes(s Service) []route {
 	in("GET", policy, "StreamingPolicies_Get", "", get(s.GetStreamingPolicy))
 	in("PUT", policy, "StreamingPolicies_Create", RolePublisher, create(s.CreateStreamingPolicy))
 	in("DELETE", policy, "StreamingPolicies_Delete", RolePublisher, remove(s.DeleteStreamingPolicy))
+
+	const token = "/accessTokens/{accessToken}"
+	in("GET", "/accessTokens", "AccessTokens_List", RoleAdmin, list(s.ListAccessTokens))
+	in("GET", token, "AccessTokens_Get", RoleAdmin, get(s.GetAccessToken))
+	in("PUT", token, "AccessTokens_Create", RoleAdmin, create(s.CreateAccessToken))
+	in("DELETE", token, "AccessTokens_Delete", RoleAdmin, remove(s.DeleteAccessToken))
 	return all
 }
 

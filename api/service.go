@@ -19,6 +19,7 @@ type Service interface {
 	FilterService
 	StreamingLocatorService
 	StreamingPolicyService
+	AccessTokenService
 	OperationService
 }
 

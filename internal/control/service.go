@@ -42,6 +42,7 @@ type Service struct {
 	locators   table[locatorRec]
 	policies   table[policyRec]
 	filters    table[filterRec]
+	tokens     table[tokenRec]
 	operations table[operationRec]
 	meta       table[metaRec]
 
@@ -72,7 +73,7 @@ func New(store state.Store, runtime Runtime, o Options) (*Service, error) {
 		events: table[eventRec]{kind: "liveEvent"}, outputs: table[outputRec]{kind: "liveOutput"},
 		endpoints: table[endpointRec]{kind: "streamingEndpoint"}, assets: table[assetRec]{kind: "asset"},
 		locators: table[locatorRec]{kind: "streamingLocator"}, policies: table[policyRec]{kind: "streamingPolicy"},
-		filters: table[filterRec]{kind: "filter"}, operations: table[operationRec]{kind: "operation"}, meta: table[metaRec]{kind: "meta"},
+		filters: table[filterRec]{kind: "filter"}, tokens: table[tokenRec]{kind: "accessToken"}, operations: table[operationRec]{kind: "operation"}, meta: table[metaRec]{kind: "meta"},
 	}
 	s.loop.init()
 	ctx := context.Background()
@@ -109,18 +110,18 @@ func (s *Service) reload(ctx context.Context) error {
 	fresh := &Service{
 		events: table[eventRec]{kind: s.events.kind}, outputs: table[outputRec]{kind: s.outputs.kind}, endpoints: table[endpointRec]{kind: s.endpoints.kind},
 		assets: table[assetRec]{kind: s.assets.kind}, locators: table[locatorRec]{kind: s.locators.kind}, policies: table[policyRec]{kind: s.policies.kind},
-		filters: table[filterRec]{kind: s.filters.kind}, operations: table[operationRec]{kind: s.operations.kind}, meta: table[metaRec]{kind: s.meta.kind},
+		filters: table[filterRec]{kind: s.filters.kind}, tokens: table[tokenRec]{kind: s.tokens.kind}, operations: table[operationRec]{kind: s.operations.kind}, meta: table[metaRec]{kind: s.meta.kind},
 	}
 	err := errors.Join(fresh.events.load(ctx, s.store), fresh.outputs.load(ctx, s.store), fresh.endpoints.load(ctx, s.store),
 		fresh.assets.load(ctx, s.store), fresh.locators.load(ctx, s.store), fresh.policies.load(ctx, s.store),
-		fresh.filters.load(ctx, s.store), fresh.operations.load(ctx, s.store), fresh.meta.load(ctx, s.store))
+		fresh.filters.load(ctx, s.store), fresh.tokens.load(ctx, s.store), fresh.operations.load(ctx, s.store), fresh.meta.load(ctx, s.store))
 	if err != nil {
 		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.events, s.outputs, s.endpoints, s.assets, s.locators = fresh.events, fresh.outputs, fresh.endpoints, fresh.assets, fresh.locators
-	s.policies, s.filters, s.operations, s.meta = fresh.policies, fresh.filters, fresh.operations, fresh.meta
+	s.policies, s.filters, s.tokens, s.operations, s.meta = fresh.policies, fresh.filters, fresh.tokens, fresh.operations, fresh.meta
 	return nil
 }
 
