@@ -34,9 +34,9 @@ func (r Rational) Float() float64 {
 // Track describes one elementary stream from an encoder.
 type Track struct {
 	Kind      Kind
-	Codec     string // RFC 6381 codecs parameter, from the configuration record: "avc1.640028", "mp4a.40.2"
+	Codec     string // RFC 6381 codecs parameter, from the configuration record: "avc1.640028", "mp4a.40.2", "hvc1.1.6.L93.B0"
 	Timescale uint32 // ticks per second of all times of this track
-	Config    []byte // avcC payload (ISO 14496-15 5.3.3.1) or AudioSpecificConfig (ISO 14496-3 1.6.2.1); never changed
+	Config    []byte // AudioSpecificConfig (ISO 14496-3 1.6.2.1), or the payload of the codec's box: avcC, hvcC, av1C, vpcC, dOps, dac3, dec3, dfLa; never changed
 	Bitrate   int    // bit/s as the encoder declared it, 0 when it did not
 	Language  string // BCP 47, "und" when unknown
 
@@ -47,7 +47,7 @@ type Track struct {
 	// Audio only.
 	SampleRate   int // Hz, as heard (after SBR); equals Timescale
 	Channels     int
-	FrameSamples int // samples per access unit at SampleRate: 1024, 960 or 2048
+	FrameSamples int // samples per access unit at SampleRate: 1024, 960 or 2048; of the first where they differ (Opus)
 }
 
 // VideoTimescale is the timescale of every video track, in ticks per second: the least on which 23.976, 24, 25, 29.97,
@@ -85,7 +85,7 @@ type Sample struct {
 	Track    int    // index in the slice given to SetTracks
 	DTS      int64  // decoding time in the track's timescale, from the encoder's clock (1 ms precise under RTMP)
 	Offset   int32  // PTS-DTS in the track's timescale
-	Duration uint32 // in the track's timescale, 0 when unknown (RTMP)
-	Sync     bool   // the decoder can start here (IDR; every audio frame)
-	Data     []byte // H.264: NAL units with 4-byte lengths; AAC: raw access unit. Valid only during the call that carries it
+	Duration uint32 // in the track's timescale, 0 when the access unit does not tell (RTMP does not)
+	Sync     bool   // the decoder can start here (IDR, IRAP, key frame; every audio frame)
+	Data     []byte // H.264, HEVC: NAL units with 4-byte lengths; AV1: OBUs; else the access unit. Valid only during the call that carries it
 }

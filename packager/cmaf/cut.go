@@ -45,17 +45,17 @@ func (p *Packager) leadAudio(t *track, s media.Sample) error {
 		p.repair(RepairAudioFill, t, media.Duration(fill*t.audio.frame, uint32(t.ts)))
 	}
 	for ; fill >= 0; fill-- {
-		data := s.Data
+		data, dur := s.Data, t.lasts(s.Duration)
 		if fill > 0 {
-			data = t.silence(s.Data)
+			data, dur = t.silence(s.Data), t.audio.frame
 		}
 		if t.audio.next-t.segStart >= t.aim-t.audio.frame/2 {
 			if err := p.cutLead(t, t.audio.next); err != nil {
 				return err
 			}
 		}
-		last := t.audio.next+t.audio.frame-t.segStart >= t.aim-t.audio.frame/2
-		if err := t.addAudio(data, last); err != nil {
+		last := t.audio.next+dur-t.segStart >= t.aim-t.audio.frame/2
+		if err := t.addAudio(data, dur, last); err != nil {
 			return err
 		}
 	}
@@ -162,7 +162,7 @@ func (p *Packager) drainTrack(t *track, all bool) error {
 
 // place puts a follower's sample into its chunk; done is false when it has to be looked at again.
 func (p *Packager) place(t *track, q *held, last bool) (done bool, err error) {
-	s := media.Sample{DTS: q.dts, Offset: q.offset, Data: t.queue.bytes(q)}
+	s := media.Sample{DTS: q.dts, Offset: q.offset, Duration: q.dur, Data: t.queue.bytes(q)}
 	if !t.started && !t.join(q, t.arrival(s)) {
 		return true, nil
 	}
@@ -178,9 +178,9 @@ func (p *Packager) place(t *track, q *held, last bool) (done bool, err error) {
 	if fill > 0 {
 		// One unit of silence, then this sample again: the silence may cross a border.
 		p.repair(RepairAudioFill, t, media.Duration(t.audio.frame, uint32(t.ts)))
-		return false, t.addAudio(t.silence(s.Data), last)
+		return false, t.addAudio(t.silence(s.Data), t.audio.frame, last)
 	}
-	return true, t.addAudio(s.Data, last)
+	return true, t.addAudio(s.Data, t.lasts(s.Duration), last)
 }
 
 func (p *Packager) cutFollower(t *track) error {

@@ -137,7 +137,7 @@ func (p *Packager) write(t *track, s media.Sample, at time.Duration) error {
 	}
 	idr := t.kind == media.Audio
 	if t.kind == media.Video {
-		idr = s.Sync && hasIDR(s.Data)
+		idr = s.Sync && t.form.sync(s.Data)
 	}
 	if p.active != nil && t.inRange {
 		if size := t.jump(s, t == p.lead); size != 0 {

@@ -6,6 +6,7 @@ import "headwater.stream/internal/media"
 type held struct {
 	dts    int64
 	offset int32
+	dur    uint32
 	sync   bool
 	at, n  int
 }
@@ -21,7 +22,7 @@ func (q *queue) push(s media.Sample, sync bool) {
 	if q.head >= compactAt {
 		q.keep(q.list[q.head:])
 	}
-	q.list = append(q.list, held{dts: s.DTS, offset: s.Offset, sync: sync, at: len(q.buf), n: len(s.Data)})
+	q.list = append(q.list, held{dts: s.DTS, offset: s.Offset, dur: s.Duration, sync: sync, at: len(q.buf), n: len(s.Data)})
 	q.buf = append(q.buf, s.Data...)
 }
 
@@ -52,7 +53,7 @@ const compactAt = 256
 func (q *queue) keep(keep []held) {
 	var n queue
 	for i := range keep {
-		n.list = append(n.list, held{dts: keep[i].dts, offset: keep[i].offset, sync: keep[i].sync, at: len(n.buf), n: keep[i].n})
+		n.list = append(n.list, held{dts: keep[i].dts, offset: keep[i].offset, dur: keep[i].dur, sync: keep[i].sync, at: len(n.buf), n: keep[i].n})
 		n.buf = append(n.buf, q.bytes(&keep[i])...)
 	}
 	*q = n
@@ -77,7 +78,7 @@ func (q *queue) span() int64 {
 func (q *queue) replay(f func(media.Sample) error) error {
 	for ; q.head < len(q.list); q.head++ {
 		h := &q.list[q.head]
-		if err := f(media.Sample{DTS: h.dts, Offset: h.offset, Sync: h.sync, Data: q.bytes(h)}); err != nil {
+		if err := f(media.Sample{DTS: h.dts, Offset: h.offset, Duration: h.dur, Sync: h.sync, Data: q.bytes(h)}); err != nil {
 			return err
 		}
 	}

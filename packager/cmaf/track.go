@@ -1,7 +1,6 @@
 package cmaf
 
 import (
-	"encoding/binary"
 	"time"
 
 	"headwater.stream/internal/media"
@@ -15,6 +14,7 @@ type track struct {
 	name  string
 	kind  media.Kind
 	media media.Track
+	form  format
 	init  []byte
 	ts    int64 // timescale
 
@@ -45,7 +45,7 @@ type track struct {
 }
 
 func newTrack(p *Packager, index int, mt media.Track, name string, init []byte) *track {
-	t := &track{p: p, index: index, name: name, kind: mt.Kind, media: mt, init: init, ts: int64(mt.Timescale), rate: mt.FrameRate}
+	t := &track{p: p, index: index, name: name, kind: mt.Kind, media: mt, form: formatOf(mt.Codec), init: init, ts: int64(mt.Timescale), rate: mt.FrameRate}
 	t.measured = t.rate.Num > 0
 	return t
 }
@@ -101,6 +101,14 @@ func (t *track) step() int64 {
 	return t.audio.frame
 }
 
+// lasts returns how long an access unit of audio lasts: what it says itself (Opus, E-AC-3, FLAC), else the same as all.
+func (t *track) lasts(dur uint32) int64 {
+	if dur > 0 {
+		return int64(dur)
+	}
+	return t.audio.frame
+}
+
 // join places the first sample of a follower, whose source time is x: it may start later than the range, not earlier.
 func (t *track) join(q *held, x int64) (ok bool) {
 	if t.kind == media.Video && !q.sync || x+t.step()/2 < t.next() {
@@ -137,7 +145,7 @@ func (t *track) placeVideo(x int64) (dts, dur int64) {
 // addVideo puts a frame into the chunk and hands the chunk on when the frame completes it.
 func (t *track) addVideo(s media.Sample, dts, dur int64, idr bool) error {
 	had := len(t.chunk.data)
-	t.chunk.data, _ = appendAVC(t.chunk.data, s.Data)
+	t.chunk.data = t.form.append(t.chunk.data, s.Data)
 	size := len(t.chunk.data) - had
 	if size == 0 {
 		t.p.repair(RepairEmpty, t, 0)
@@ -159,14 +167,19 @@ func (t *track) addVideo(s media.Sample, dts, dur int64, idr bool) error {
 
 // addAudio puts an access unit into the chunk and hands the chunk on when it completes it. last tells that the segment
 // is expected to end with it.
-func (t *track) addAudio(data []byte, last bool) error {
+func (t *track) addAudio(data []byte, dur int64, last bool) error {
+	if t.chunk.dur+dur > t.part { // longer than the one that was expected
+		if err := t.flush(false); err != nil {
+			return err
+		}
+	}
 	if t.chunk.empty() {
 		t.chunk.start = t.audio.next
 	}
 	t.started = true
 	t.chunk.data = append(t.chunk.data, data...)
-	t.chunk.add(len(data), uint32(t.audio.frame), 0, true)
-	t.audio.next += t.audio.frame
+	t.chunk.add(len(data), uint32(dur), 0, true)
+	t.audio.next += dur
 	if t.chunk.dur+t.audio.frame > t.part {
 		return t.flush(last)
 	}
@@ -223,26 +236,16 @@ func (t *track) silence(like []byte) []byte {
 			return silenceStereo[:]
 		}
 	}
+	if t.media.Codec == "opus" && t.media.FrameSamples == 960 && t.media.Channels <= 2 {
+		return silenceOpus[:]
+	}
 	return like
 }
 
-// AAC-LC access units of silence: one single channel element, one channel pair element, all spectral data zero.
+// AAC-LC access units of silence: one single channel element, one channel pair element, all spectral data zero. Opus:
+// 20 ms of CELT without energy, mono, which decoders take for any number of channels.
 var (
+	silenceOpus   = [...]byte{0xf8, 0xff, 0xfe}
 	silenceMono   = [...]byte{0x00, 0xc8, 0x00, 0x80, 0x23, 0x80}
 	silenceStereo = [...]byte{0x21, 0x00, 0x49, 0x90, 0x02, 0x19, 0x00, 0x23, 0x80}
 )
-
-// hasIDR says whether an access unit of 4-byte-length NAL units has an IDR slice.
-func hasIDR(au []byte) bool {
-	for len(au) > 4 {
-		n := uint64(binary.BigEndian.Uint32(au))
-		if n > uint64(len(au)-4) {
-			return false
-		}
-		if n > 0 && au[4]&0x1f == nalIDR {
-			return true
-		}
-		au = au[4+n:]
-	}
-	return false
-}
