@@ -22,13 +22,13 @@ type aac struct{}
 
 var _ codec = (*aac)(nil)
 
-func (*aac) configure(record []byte) (media.Track, error) {
+func (*aac) configure(record []byte) (*media.Track, error) {
 	c, err := parseASC(record)
 	if err != nil {
-		return media.Track{}, err
+		return nil, err
 	}
 	if c.object > 4 {
-		return media.Track{}, &Refusal{CodeFailed, fmt.Sprintf("AAC of audio object type %d is not supported; send AAC-LC or HE-AAC.", c.object)}
+		return nil, &Refusal{CodeFailed, fmt.Sprintf("AAC of audio object type %d is not supported; send AAC-LC or HE-AAC.", c.object)}
 	}
 	samples := 1024
 	if c.short {
@@ -38,7 +38,7 @@ func (*aac) configure(record []byte) (media.Track, error) {
 	if c.extension != 0 {
 		profile = c.extension
 	}
-	return media.Track{
+	return &media.Track{
 		Kind:         media.Audio,
 		Codec:        fmt.Sprintf("mp4a.40.%d", profile), // RFC 6381, 3.3
 		Timescale:    uint32(c.outRate),
@@ -166,26 +166,4 @@ func programConfig(r *bitReader) int {
 		r.bits(4)
 	}
 	return channels
-}
-
-// bitReader reads bits from the most significant on; after the end it gives zeros and sets short.
-type bitReader struct {
-	b     []byte
-	pos   int
-	short bool
-}
-
-func (r *bitReader) left() int { return 8*len(r.b) - r.pos }
-
-func (r *bitReader) bits(n int) int {
-	v := 0
-	for ; n > 0; n-- {
-		if r.pos >= 8*len(r.b) {
-			r.short = true
-			return 0
-		}
-		v = v<<1 | int(r.b[r.pos/8]>>(7-r.pos%8))&1
-		r.pos++
-	}
-	return v
 }

@@ -264,6 +264,9 @@ func (c *client) write(chunkStream, typ byte, stream, ts uint32, parts ...[]byte
 
 // packet sends a packet as an FLV body with timestamp ts.
 func (c *client) packet(p Packet, ts uint32) error {
+	if p.FourCC != "avc1" && p.FourCC != "mp4a" {
+		return c.enhanced(p, ts)
+	}
 	var h [5]byte
 	typ, head := byte(typeVideo), h[:5]
 	if p.Kind == media.Audio {
@@ -282,11 +285,35 @@ func (c *client) packet(p Packet, ts uint32) error {
 	return c.write(4+typ-typeAudio, typ, c.stream, ts, head, p.Data)
 }
 
+// enhanced sends a packet as an enhanced RTMP body with timestamp ts.
+func (c *client) enhanced(p Packet, ts uint32) error {
+	var h [8]byte
+	copy(h[1:], p.FourCC)
+	typ, head := byte(typeVideo), h[:5]
+	packet := byte(exCodedFrames)
+	if p.Config {
+		packet = exSequenceStart
+	}
+	switch {
+	case p.Kind == media.Audio:
+		typ, h[0] = typeAudio, 0x90|packet
+	case p.Sync || p.Config:
+		h[0] = 0x90 | packet
+	default:
+		h[0] = 0xa0 | packet
+	}
+	if p.FourCC == "hvc1" && !p.Config {
+		putUint24(h[5:], uint32(p.CTS)&0xffffff)
+		head = h[:8]
+	}
+	return c.write(4+typ-typeAudio, typ, c.stream, ts, head, p.Data)
+}
+
 // metadata announces which kinds of media will come.
 func (c *client) metadata(video, audio bool) error {
 	pairs := []any{"encoder", "Headwater"}
 	if video {
-		pairs = append(pairs, "videocodecid", 7.0)
+		pairs = append(pairs, "videocodecid", 7.0) // the name matters to nobody, that there is one does
 	}
 	if audio {
 		pairs = append(pairs, "audiocodecid", 10.0)

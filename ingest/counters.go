@@ -16,12 +16,13 @@ const (
 	DropUnconfigured             // sample before its configuration
 	DropMalformed                // sample that cannot be read
 	DropCodec                    // codec other than the track's
+	DropTrack                    // further track of an encoder that sends several of a kind
 	drops
 )
 
 // String returns the reason in the form of a metric label.
 func (d Drop) String() string {
-	names := [drops]string{"empty", "unknown", "control", "unpublished", "metadata", "config", "unconfigured", "malformed", "codec"}
+	names := [drops]string{"empty", "unknown", "control", "unpublished", "metadata", "config", "unconfigured", "malformed", "codec", "track"}
 	if d < drops {
 		return names[d]
 	}

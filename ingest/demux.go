@@ -17,6 +17,7 @@ type demuxer struct {
 	clock clock
 	hints hints
 	lanes [2]lane // video, audio
+	tags  []tag   // of the message at hand
 
 	tracks    []media.Track // as last announced
 	announced bool
@@ -30,8 +31,10 @@ type demuxer struct {
 type lane struct {
 	kind   media.Kind
 	id     codecID
-	codec  codec  // nil until a configuration was read
-	record []byte // which
+	codec  codec  // nil until its configuration or, where it needs none, its first access unit came
+	record []byte // the last configuration
+	number uint8  // of the encoder's track, among those of its kind
+	ready  bool   // the track is known
 	track  media.Track
 	dirty  bool // track changed since it was announced
 	index  int  // in tracks, -1: not there yet
@@ -59,7 +62,8 @@ func (d *demuxer) data(b []byte) {
 
 // message takes an audio or video message. Broken ones are counted and dropped; an error ends the publish.
 func (d *demuxer) message(kind media.Kind, ts uint32, b []byte) error {
-	t, err := parseTag(kind, b)
+	tags, err := appendTags(d.tags[:0], kind, b)
+	d.tags = tags[:0]
 	if err != nil {
 		d.counters.drop(DropMalformed)
 		return nil
@@ -68,10 +72,29 @@ func (d *demuxer) message(kind media.Kind, ts uint32, b []byte) error {
 	if kind == media.Audio {
 		l = &d.lanes[1]
 	}
-	switch t.packet {
-	case packetConfig: // its timestamp means nothing: often 0 in the middle of a stream
+	for _, t := range tags {
+		if err := d.tag(l, ts, t); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tag takes what one track has in a message. Of several tracks of a kind the first that shows is used.
+func (d *demuxer) tag(l *lane, ts uint32, t tag) (err error) {
+	if t.packet != packetOther && l.codec == nil {
+		l.number = t.track
+	}
+	if t.track != l.number {
+		d.counters.drop(DropTrack)
+		return nil
+	}
+	switch {
+	case t.codec == codecNone && t.packet != packetOther:
+		err = d.unsupported(l, t)
+	case t.packet == packetConfig: // its timestamp means nothing: often 0 in the middle of a stream
 		err = d.configure(l, t)
-	case packetFrame:
+	case t.packet == packetFrame:
 		d.now = d.clock.unwrap(ts)
 		err = d.frame(l, t)
 	default:
@@ -83,9 +106,22 @@ func (d *demuxer) message(kind media.Kind, ts uint32, b []byte) error {
 	return d.settle()
 }
 
+// unsupported refuses a codec that is not carried, but next to one that is only counts it.
+func (d *demuxer) unsupported(l *lane, t tag) error {
+	if l.codec != nil {
+		d.counters.drop(DropCodec)
+		return nil
+	}
+	send := videoCodecs
+	if l.kind == media.Audio {
+		send = audioCodecs
+	}
+	return &Refusal{CodeFailed, "The " + l.kind.String() + " codec " + t.name + " is not supported; send " + send + "."}
+}
+
 // settle announces the tracks when they are complete, or have to be taken for complete.
 func (d *demuxer) settle() error {
-	video, audio := d.lanes[0].codec != nil, d.lanes[1].codec != nil
+	video, audio := d.lanes[0].ready, d.lanes[1].ready
 	waited := time.Duration(0)
 	if len(d.held) > 0 {
 		waited = time.Duration(max(d.now-d.first, d.first-d.now)) * time.Millisecond
@@ -135,48 +171,64 @@ func (d *demuxer) configure(l *lane, t tag) error {
 		d.counters.drop(DropConfig)
 		return nil
 	}
-	if l.codec != nil && !d.announced {
-		// What is held back belongs to the old configuration.
-		if err := d.release(); err != nil {
+	if track != nil {
+		if err := d.adopt(l, track); err != nil {
 			return err
 		}
 	}
 	l.id, l.codec, l.record = t.codec, c, bytes.Clone(t.data)
-	l.track, l.dirty = track, true
+	return nil
+}
+
+// adopt makes track the lane's. What is held back of the lane belongs to the track before it, and goes first.
+func (d *demuxer) adopt(l *lane, track *media.Track) error {
+	if l.ready && !d.announced {
+		if err := d.release(); err != nil {
+			return err
+		}
+	}
+	l.track, l.ready, l.dirty = *track, true, true
 	return nil
 }
 
 // frame takes an access unit.
 func (d *demuxer) frame(l *lane, t tag) error {
-	if t.codec == codecNone {
-		if l.codec == nil {
-			return &Refusal{CodeFailed, "The " + l.kind.String() + " codec " + t.name + " is not supported; send H.264 and AAC."}
+	c := l.codec
+	if c == nil || l.id != t.codec {
+		if !t.codec.selfDescribing() {
+			reason := DropCodec
+			if c == nil {
+				reason = DropUnconfigured
+			}
+			d.counters.drop(reason)
+			return nil
 		}
-		d.counters.drop(DropCodec)
-		return nil
+		c = newCodec(t.codec)
 	}
-	if l.codec == nil {
-		d.counters.drop(DropUnconfigured)
-		return nil
-	}
-	f, err := l.codec.frame(t.data)
+	f, err := c.frame(t.data)
 	if err != nil {
-		d.counters.drop(DropMalformed)
+		reason := DropMalformed
+		if errors.Is(err, errConfig) {
+			reason = DropUnconfigured
+		}
+		d.counters.drop(reason)
 		return nil
 	}
 	if f.track != nil {
-		if !d.announced {
-			if err := d.release(); err != nil {
-				return err
-			}
+		if err := d.adopt(l, f.track); err != nil {
+			return err
 		}
-		l.track, l.dirty = *f.track, true
 	}
+	if l.codec != c {
+		l.id, l.codec, l.record = t.codec, c, nil
+	}
+	scale := l.track.Timescale
 	s := media.Sample{
-		DTS:    ticks(d.now, l.track.Timescale),
-		Offset: int32(ticks(int64(t.cts), l.track.Timescale)),
-		Sync:   f.sync,
-		Data:   f.data,
+		DTS:      ticks(d.now, scale) + int64(t.nanos)*int64(scale)/1e9,
+		Offset:   int32(ticks(int64(t.cts), scale)),
+		Duration: f.duration,
+		Sync:     f.sync,
+		Data:     f.data,
 	}
 	if d.announced {
 		return d.deliver(l, s)
@@ -212,7 +264,7 @@ func (d *demuxer) announce(late *lane) error {
 	tracks := append([]media.Track(nil), d.tracks...)
 	for i := range d.lanes {
 		l := &d.lanes[i]
-		if l.codec == nil || (l.index < 0 && d.announced && l != late) {
+		if !l.ready || (l.index < 0 && d.announced && l != late) {
 			continue
 		}
 		if l.index < 0 {

@@ -341,10 +341,12 @@ func TestBrokenMediaIsDropped(t *testing.T) {
 
 func TestCodecsThatAreNotSupported(t *testing.T) {
 	for body, want := range map[string]string{
-		"\x90hvc1....": "video codec hvc1 (enhanced RTMP)",
-		"\x90av01....": "video codec av01 (enhanced RTMP)",
-		"\x1c\x00....": "video codec HEVC",
-		"\x12....":     "video codec Sorenson H.263",
+		"\x90vvc1....":       "video codec vvc1 (enhanced RTMP)",
+		"\x91vp08....":       "video codec vp08 (enhanced RTMP)",
+		"\x95av01....":       "video codec av01 with an MPEG-2 TS sequence start",
+		"\x96\x00vvc1\x00..": "video codec vvc1 (enhanced RTMP)",
+		"\x1d\x00....":       "video codec AV1 (codec 13)",
+		"\x12....":           "video codec Sorenson H.263",
 	} {
 		s := newScript(t, "")
 		err := s.d.message(media.Video, 0, []byte(body))
@@ -361,7 +363,8 @@ func TestCodecsThatAreNotSupported(t *testing.T) {
 		}
 	}
 	for body, want := range map[string]string{
-		"\x90Opus....":         "audio codec Opus (enhanced RTMP)",
+		"\x90.mp3....": "audio codec .mp3 (enhanced RTMP)",
+		"\x90OpusOpusHead\x01\x02\x00\x00\x00\x00\x00\x00\x00\x00\xff": "mapping family",
 		"\x2f....":             "audio codec MP3",
 		"\xb2....":             "audio codec Speex",
 		"\xaf\x00\xb9\x88\x00": "audio object type 23",

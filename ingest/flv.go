@@ -16,70 +16,69 @@ const (
 	packetFrame                // an access unit
 )
 
-// codecID names a codec that an FLV body can carry.
-type codecID uint8
-
-// The codecs with a demuxer; see newCodec.
-const (
-	codecNone codecID = iota
-	codecH264
-	codecAAC
-)
-
 // tag is the parsed header of an FLV audio or video body (FLV 10.1, E.4.2.1 and E.4.3.1; enhanced RTMP v1 and v2).
 type tag struct {
 	codec  codecID
 	packet packet
+	track  uint8  // number of the track among those of its kind (enhanced RTMP)
 	cts    int32  // composition time offset, ms
+	nanos  uint32 // to add to the timestamp, ns (enhanced RTMP)
 	data   []byte // configuration record or access unit
 	name   string // of the codec, for people
 }
 
 var errTag = errors.New("FLV body cut short or senseless")
 
-// parseTag parses the body of an audio or video message.
-func parseTag(kind media.Kind, b []byte) (tag, error) {
+// appendTags appends what the body of an audio or video message carries to dst: one tag, or one per track.
+func appendTags(dst []tag, kind media.Kind, b []byte) ([]tag, error) {
 	if len(b) == 0 {
-		return tag{}, errTag
+		return dst, errTag
 	}
-	if kind == media.Video {
-		return parseVideo(b)
+	const exAudio = 9
+	if kind == media.Video && b[0]&0x80 != 0 || kind == media.Audio && b[0]>>4 == exAudio {
+		return appendEnhanced(dst, kind, b)
 	}
-	return parseAudio(b)
+	parse := parseVideo
+	if kind == media.Audio {
+		parse = parseAudio
+	}
+	t, err := parse(b)
+	if err != nil {
+		return dst, err
+	}
+	return append(dst, t), nil
 }
 
 func parseVideo(b []byte) (tag, error) {
 	const infoFrame = 5 // "video info/command frame"
-	if b[0]&0x80 != 0 {
-		return parseEnhanced(b)
-	}
 	if b[0]>>4 == infoFrame {
 		return tag{codec: codecH264, packet: packetOther}, nil
 	}
-	if id := b[0] & 0x0f; id != 7 {
+	var t tag
+	switch id := b[0] & 0x0f; id {
+	case 7:
+		t = tag{codec: codecH264, name: "H.264"}
+	case 12: // not Adobe's: what Chinese encoders and their libraries agreed on before enhanced RTMP
+		t = tag{codec: codecHEVC, name: "HEVC"}
+	default:
 		return tag{packet: packetFrame, name: videoCodecName(id)}, nil
 	}
 	if len(b) < 5 {
 		return tag{}, errTag
 	}
-	t := tag{codec: codecH264, name: "H.264", data: b[5:]}
+	t.data = b[5:]
 	switch b[1] {
 	case 0:
 		t.packet = packetConfig
 	case 1:
 		t.packet = packetFrame
-		t.cts = int32(uint24(b[2:])<<8) >> 8 // SI24
+		t.cts = int24(b[2:])
 	}
 	return t, nil
 }
 
 func parseAudio(b []byte) (tag, error) {
-	const enhanced = 9
-	switch id := b[0] >> 4; id {
-	case enhanced:
-		return parseEnhanced(b)
-	case 10:
-	default:
+	if id := b[0] >> 4; id != 10 {
 		return tag{packet: packetFrame, name: audioCodecName(id)}, nil
 	}
 	if len(b) < 2 {
@@ -95,20 +94,6 @@ func parseAudio(b []byte) (tag, error) {
 	return t, nil
 }
 
-// parseEnhanced reads the FourCC of an enhanced RTMP body. No codec of those is supported yet; a FourCC that is none
-// comes from an encoder's mistake (seen with drones) and is skipped.
-func parseEnhanced(b []byte) (tag, error) {
-	if len(b) < 5 {
-		return tag{}, errTag
-	}
-	for _, c := range b[1:5] {
-		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '.') {
-			return tag{}, errTag
-		}
-	}
-	return tag{packet: packetFrame, name: string(b[1:5]) + " (enhanced RTMP)"}, nil
-}
-
 func videoCodecName(id byte) string {
 	switch id {
 	case 2:
@@ -117,8 +102,6 @@ func videoCodecName(id byte) string {
 		return "Screen Video"
 	case 4, 5:
 		return "VP6"
-	case 12:
-		return "HEVC (codec 12)"
 	case 13:
 		return "AV1 (codec 13)"
 	}

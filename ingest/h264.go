@@ -21,10 +21,7 @@ const (
 // maxPicture bounds the picture size that is believed, in luma samples per side.
 const maxPicture = 16384
 
-var (
-	errAVCRecord = errors.New("AVC configuration record is broken")
-	errNAL       = errors.New("NAL unit lengths do not add up")
-)
+var errAVCRecord = errors.New("AVC configuration record is broken")
 
 // h264 is the codec for AVC in FLV: an AVCDecoderConfigurationRecord (ISO 14496-15, 5.3.3.1) and access units of
 // length-prefixed NAL units.
@@ -108,17 +105,17 @@ func (r avcRecord) bytes() []byte {
 	return append(b, r.tail...)
 }
 
-func (c *h264) configure(record []byte) (media.Track, error) {
+func (c *h264) configure(record []byte) (*media.Track, error) {
 	r, err := parseAVCRecord(bytes.Clone(record))
 	if err != nil {
-		return media.Track{}, err
+		return nil, err
 	}
 	t, err := r.track()
 	if err != nil {
-		return media.Track{}, err
+		return nil, err
 	}
 	c.lengthSize, c.record = r.lengthSize, r
-	return t, nil
+	return &t, nil
 }
 
 // track describes the record.
@@ -153,28 +150,17 @@ func frameRate(s *mch264.SPS) media.Rational {
 	if s.VUI == nil || s.VUI.TimingInfo == nil {
 		return media.Rational{}
 	}
-	num, den := uint64(s.VUI.TimingInfo.TimeScale), 2*uint64(s.VUI.TimingInfo.NumUnitsInTick) // in fields (E.2.1)
-	if num == 0 || den == 0 || num < den || num > 300*den {
-		return media.Rational{}
-	}
-	a, b := num, den
-	for b != 0 {
-		a, b = b, a%b
-	}
-	num, den = num/a, den/a
-	if num > 1<<32-1 || den > 1<<32-1 {
-		return media.Rational{}
-	}
-	return media.Rational{Num: uint32(num), Den: uint32(den)}
+	return rational(uint64(s.VUI.TimingInfo.TimeScale), 2*uint64(s.VUI.TimingInfo.NumUnitsInTick)) // in fields (E.2.1)
 }
 
 func (c *h264) frame(data []byte) (frame, error) {
 	out := data
 	if c.lengthSize != 4 {
 		var err error
-		if out, err = c.widen(data); err != nil {
+		if c.scratch, err = widen(c.scratch[:0], data, c.lengthSize); err != nil {
 			return frame{}, err
 		}
+		out = c.scratch
 	}
 	f := frame{data: out}
 	parameters := false
@@ -206,28 +192,6 @@ func (c *h264) frame(data []byte) (frame, error) {
 	return f, nil
 }
 
-// widen copies an access unit with shorter lengths to one with lengths of 4 bytes.
-func (c *h264) widen(data []byte) ([]byte, error) {
-	c.scratch = c.scratch[:0]
-	for b := data; len(b) > 0; {
-		if len(b) < c.lengthSize {
-			return nil, errNAL
-		}
-		n := 0
-		for _, x := range b[:c.lengthSize] {
-			n = n<<8 | int(x)
-		}
-		b = b[c.lengthSize:]
-		if n > len(b) {
-			return nil, errNAL
-		}
-		c.scratch = binary.BigEndian.AppendUint32(c.scratch, uint32(n))
-		c.scratch = append(c.scratch, b[:n]...)
-		b = b[n:]
-	}
-	return c.scratch, nil
-}
-
 // inBand compares the parameter sets of an IDR access unit with those in force. When they differ they replace, or join,
 // the ones with the same ID, and the track that makes is returned.
 func (c *h264) inBand(au []byte) *media.Track {
@@ -242,11 +206,11 @@ func (c *h264) inBand(au []byte) *media.Track {
 		}
 		switch nal[0] & 0x1f {
 		case nalSPS:
-			if sets, ok := merge(r.sps, nal, 4, 31); ok {
+			if sets, ok := mergeSets(r.sps, nal, avcSetID(4), 31); ok {
 				r.sps, changed = sets, true
 			}
 		case nalPPS:
-			if sets, ok := merge(r.pps, nal, 1, 255); ok {
+			if sets, ok := mergeSets(r.pps, nal, avcSetID(1), 255); ok {
 				r.pps, changed = sets, true
 			}
 		}
@@ -268,50 +232,7 @@ func (c *h264) inBand(au []byte) *media.Track {
 	return &t
 }
 
-// merge puts nal into sets in place of the one with the same ID, which is the Exp-Golomb number at byte at. It reports
-// false when an equal one is there already or there is no more room.
-func merge(sets [][]byte, nal []byte, at, room int) ([][]byte, bool) {
-	id, ok := expGolomb(nal, at)
-	if !ok {
-		return nil, false
-	}
-	for i, s := range sets {
-		if bytes.Equal(s, nal) {
-			return nil, false
-		}
-		if have, ok := expGolomb(s, at); ok && have == id {
-			out := append([][]byte(nil), sets...)
-			out[i] = bytes.Clone(nal)
-			return out, true
-		}
-	}
-	if len(sets) >= room {
-		return nil, false
-	}
-	return append(append([][]byte(nil), sets...), bytes.Clone(nal)), true
-}
-
-// expGolomb reads ue(v) at byte at of b (ISO 14496-10, 9.1). Parameter set IDs are small: 255 at most.
-func expGolomb(b []byte, at int) (int, bool) {
-	bit := func(i int) int {
-		if at+i/8 >= len(b) {
-			return -1
-		}
-		return int(b[at+i/8]>>(7-i%8)) & 1
-	}
-	zeros := 0
-	for bit(zeros) == 0 {
-		if zeros++; zeros > 8 {
-			return 0, false
-		}
-	}
-	v := 0
-	for i := zeros; i <= 2*zeros; i++ {
-		x := bit(i)
-		if x < 0 {
-			return 0, false
-		}
-		v = v<<1 | x
-	}
-	return v - 1, true
+// avcSetID returns a function that returns the ID of a parameter set, the Exp-Golomb number at byte at.
+func avcSetID(at int) func(nal []byte) (int, bool) {
+	return func(nal []byte) (int, bool) { return expGolomb(nal, at) }
 }

@@ -163,6 +163,26 @@ type testServer struct {
 	stop func()
 }
 
+// startServerFor starts a server for any gate and returns its address.
+func startServerFor(t testing.TB, gate Gate) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &Server{Gate: gate, Log: slog.New(slog.DiscardHandler)}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- s.Serve(ctx, l) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Serve: %v", err)
+		}
+	})
+	return l.Addr().String()
+}
+
 func startServer(t testing.TB, gate *memGate, limits Limits) *testServer {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -9,7 +9,8 @@ import (
 	"headwater.stream/internal/media"
 )
 
-// Source is a clip that Publish plays: H.264 and AAC packets in the order they should be sent.
+// Source is a clip that Publish plays: packets in the order they should be sent, of one video and one audio track in any
+// codec that this package takes.
 type Source interface {
 	// Has reports whether the clip has media of that kind.
 	Has(kind media.Kind) bool
@@ -23,14 +24,15 @@ type Source interface {
 // Packet is a configuration record or an access unit of a Source.
 type Packet struct {
 	Kind   media.Kind
+	FourCC string // of the codec in enhanced RTMP: "avc1", "mp4a", "hvc1", …
 	Config bool
 	Sync   bool   // a decoder can start here
 	DTS    int64  // ms
 	CTS    int32  // PTS-DTS, ms
-	Data   []byte // avcC or AudioSpecificConfig; NAL units with lengths as the avcC says, or a raw AAC frame. Valid until Next
+	Data   []byte // as RTMP has it: a configuration record, or an access unit in the form that goes with it. Valid until Next
 }
 
-// OpenSource opens an FLV or MP4 file (progressive or fragmented) with H.264 and AAC.
+// OpenSource opens an FLV or MP4 file (progressive or fragmented).
 func OpenSource(path string) (Source, error) {
 	f, err := os.Open(path)
 	if err != nil {

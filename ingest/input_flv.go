@@ -16,6 +16,7 @@ type flvSource struct {
 	r     *bufio.Reader
 	flags byte
 	clock clock
+	tags  []tag
 	buf   []byte
 }
 
@@ -83,18 +84,21 @@ func (s *flvSource) packet(typ byte, ts uint32, b []byte) (Packet, bool, error) 
 	default:
 		return p, false, nil
 	}
-	t, err := parseTag(p.Kind, b)
-	if err != nil || t.packet == packetOther {
+	tags, err := appendTags(s.tags[:0], p.Kind, b)
+	s.tags = tags[:0]
+	if err != nil || len(tags) == 0 || tags[0].packet == packetOther {
 		return p, false, nil
 	}
+	t := tags[0] // of several tracks the first
 	if t.codec == codecNone {
-		return p, false, fmt.Errorf("its %v is %s; only H.264 and AAC can be published", p.Kind, t.name)
+		return p, false, fmt.Errorf("its %v is %s, which cannot be published", p.Kind, t.name)
 	}
+	p.FourCC = t.codec.fourCC()
 	p.Config = t.packet == packetConfig
 	if !p.Config {
 		p.DTS = s.clock.unwrap(ts)
 	}
-	p.Sync = p.Kind == media.Audio || b[0]>>4 == 1
+	p.Sync = p.Kind == media.Audio || b[0]>>4&7 == 1
 	p.CTS, p.Data = t.cts, t.data
 	return p, true, nil
 }

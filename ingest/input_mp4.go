@@ -1,7 +1,6 @@
 package ingest
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -16,6 +15,7 @@ import (
 // mp4Source reads the samples of an MP4 file through an index that is made when it is opened.
 type mp4Source struct {
 	f       *os.File
+	has     [2]bool // video, audio
 	configs []Packet
 	index   []mp4Sample
 	next    int
@@ -26,6 +26,7 @@ var _ Source = (*mp4Source)(nil)
 
 type mp4Sample struct {
 	kind   media.Kind
+	fourCC string
 	sync   bool
 	dts    int64 // ms
 	cts    int32 // ms
@@ -36,6 +37,7 @@ type mp4Sample struct {
 // mp4Track is a track that can be published.
 type mp4Track struct {
 	kind      media.Kind
+	fourCC    string
 	id        uint32
 	timescale uint32
 	shift     int64 // from media time to presentation, in timescale: what the edit list says
@@ -76,7 +78,7 @@ func newMP4Source(f *os.File) (s *mp4Source, err error) {
 		}
 	}
 	if len(s.index) == 0 {
-		return nil, errors.New("no H.264 or AAC samples")
+		return nil, errors.New("no samples that can be published")
 	}
 	sort.SliceStable(s.index, func(i, j int) bool { return s.index[i].dts < s.index[j].dts })
 	for i, first := len(s.index)-1, s.index[0].dts; i >= 0; i-- {
@@ -85,29 +87,23 @@ func newMP4Source(f *os.File) (s *mp4Source, err error) {
 	return s, nil
 }
 
-// tracks picks the first H.264 and the first AAC track and takes their configurations.
+// tracks picks the first video and the first audio track that can be published and takes their configurations.
 func (s *mp4Source) tracks(moov *mp4.MoovBox) ([]mp4Track, error) {
 	var out []mp4Track
 	for _, trak := range moov.Traks {
-		stsd := trak.Mdia.Minf.Stbl.Stsd
 		t := mp4Track{id: trak.Tkhd.TrackID, timescale: trak.Mdia.Mdhd.Timescale, trak: trak}
-		var config []byte
-		switch {
-		case stsd.AvcX != nil && stsd.AvcX.AvcC != nil:
-			var b bytes.Buffer
-			if err := stsd.AvcX.AvcC.DecConfRec.Encode(&b); err != nil {
-				return nil, fmt.Errorf("read avcC: %w", err)
-			}
-			t.kind, config = media.Video, b.Bytes()
-		case stsd.Mp4a != nil && stsd.Mp4a.Esds != nil && stsd.Mp4a.Esds.DecConfigDescriptor != nil &&
-			stsd.Mp4a.Esds.DecConfigDescriptor.DecSpecificInfo != nil:
-			t.kind, config = media.Audio, stsd.Mp4a.Esds.DecConfigDescriptor.DecSpecificInfo.DecConfig
-		default:
+		id, config, err := mp4Config(trak.Mdia.Minf.Stbl.Stsd)
+		if err != nil {
+			return nil, err
+		}
+		t.kind, t.fourCC = media.Video, id.fourCC()
+		if id >= codecAAC {
+			t.kind = media.Audio
+		}
+		if id == codecNone || s.has[lane01(t.kind)] || t.timescale == 0 {
 			continue
 		}
-		if s.Has(t.kind) || t.timescale == 0 {
-			continue
-		}
+		s.has[lane01(t.kind)] = true
 		if moov.Mvex != nil {
 			for _, x := range moov.Mvex.Trexs {
 				if x.TrackID == t.id {
@@ -116,7 +112,9 @@ func (s *mp4Source) tracks(moov *mp4.MoovBox) ([]mp4Track, error) {
 			}
 		}
 		t.shift = editShift(trak, moov.Mvhd.Timescale)
-		s.configs = append(s.configs, Packet{Kind: t.kind, Config: true, Data: config})
+		if config != nil {
+			s.configs = append(s.configs, Packet{Kind: t.kind, FourCC: t.fourCC, Config: true, Data: config})
+		}
 		out = append(out, t)
 	}
 	return out, nil
@@ -139,7 +137,7 @@ func editShift(trak *mp4.TrakBox, movieTimescale uint32) int64 {
 
 func (s *mp4Source) add(t mp4Track, dts int64, cts int32, sync bool, offset int64, size uint32) {
 	ms := func(n int64) int64 { return (n*1000 + int64(t.timescale)/2) / int64(t.timescale) }
-	s.index = append(s.index, mp4Sample{kind: t.kind, sync: sync || t.kind == media.Audio,
+	s.index = append(s.index, mp4Sample{kind: t.kind, fourCC: t.fourCC, sync: sync || t.kind == media.Audio,
 		dts: ms(dts + t.shift), cts: int32(ms(int64(cts))), offset: offset, size: size})
 }
 
@@ -205,14 +203,7 @@ func (s *mp4Source) addFragment(t mp4Track, frag *mp4.Fragment) {
 }
 
 // Has implements Source.
-func (s *mp4Source) Has(kind media.Kind) bool {
-	for _, c := range s.configs {
-		if c.Kind == kind {
-			return true
-		}
-	}
-	return false
-}
+func (s *mp4Source) Has(kind media.Kind) bool { return s.has[lane01(kind)] }
 
 // Next implements Source.
 func (s *mp4Source) Next() (Packet, error) {
@@ -235,7 +226,7 @@ func (s *mp4Source) Next() (Packet, error) {
 	if _, err := s.f.ReadAt(b, m.offset); err != nil {
 		return Packet{}, fmt.Errorf("read a sample: %w", err)
 	}
-	return Packet{Kind: m.kind, Sync: m.sync, DTS: m.dts, CTS: m.cts, Data: b}, nil
+	return Packet{Kind: m.kind, FourCC: m.fourCC, Sync: m.sync, DTS: m.dts, CTS: m.cts, Data: b}, nil
 }
 
 // Rewind implements Source.

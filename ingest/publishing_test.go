@@ -28,8 +28,8 @@ func TestStatusOfAPublishThatEnds(t *testing.T) {
 			p.publish("live", "x")
 			p.raw(header(5, typeCommand, 1, 0, 1<<20)...)
 		}, Limits{}, CodeFailed},
-		"HEVC": {func(p *peer) { p.publish("live", "x"); p.send(6, typeVideo, 1, 0, []byte("\x90hvc1\x01\x02\x03")) }, Limits{}, CodeFailed},
-		"MP3":  {func(p *peer) { p.publish("live", "x"); p.send(4, typeAudio, 1, 0, []byte("\x2f\xff\xfb")) }, Limits{}, CodeFailed},
+		"VP8": {func(p *peer) { p.publish("live", "x"); p.send(6, typeVideo, 1, 0, []byte("\x90vp08\x01\x02\x03")) }, Limits{}, CodeFailed},
+		"MP3": {func(p *peer) { p.publish("live", "x"); p.send(4, typeAudio, 1, 0, []byte("\x2f\xff\xfb")) }, Limits{}, CodeFailed},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
