@@ -405,3 +405,35 @@ func TestKilled(t *testing.T) {
 		t.Errorf("after the kill the runtime was brought to %+v", d)
 	}
 }
+
+// TestKilledDelete: an asset whose deletion was acknowledged, or under way, at the crash has its files removed after it; its
+// name and container are not free before.
+func TestKilledDelete(t *testing.T) {
+	disk := memstate.New()
+	svc, err := control.New(disk, &memRuntime{}, quiet())
+	check(t, err)
+	gone, cancel := context.WithCancel(t.Context())
+	cancel() // nobody waits for the loop, which does not run
+	a := &api.Asset{Properties: api.AssetProperties{Container: "shelf"}}
+	must[*api.Asset](t)(first3(svc.PutAsset(gone, "a", a, api.WriteOptions{})))
+	must[bool](t)(svc.DeleteAsset(gone, "a", api.WriteOptions{}))
+	for _, name := range []string{"a", "b"} {
+		if _, _, err := svc.PutAsset(gone, name, a, api.WriteOptions{}); api.StatusOf(err) != 409 {
+			t.Errorf("%s before the files are gone: %v", name, err)
+		}
+	}
+	if _, err := svc.GetAsset(gone, "a"); api.StatusOf(err) != 404 {
+		t.Errorf("a deleted asset: %v", err)
+	}
+	p := start(t, disk, control.Quotas{})
+	must[*api.LiveEvent](t)(p.CreateLiveEvent(t.Context(), "e", rtmp(), api.WriteOptions{})) // after the first pass
+	p.runtime.mu.Lock()
+	removed := p.runtime.removed
+	p.runtime.mu.Unlock()
+	if len(removed) == 0 || removed[0].Container != "shelf" {
+		t.Errorf("after the restart the runtime was told to remove %+v", removed)
+	}
+	must[*api.Asset](t)(p.PutAsset(t.Context(), "b", a))
+}
+
+func first3[A, B any](a A, _ B, err error) (A, error) { return a, err }

@@ -41,11 +41,13 @@ func (s *Service) plan() (Desired, pending) {
 		}
 	}
 	for k, a := range s.assets.rows {
+		spec := AssetSpec{ID: a.rec.ID, Name: a.rec.Name, Container: a.rec.Properties.Container, ManifestName: a.rec.ManifestName}
 		if a.rec.Deleting {
 			p.assets = append(p.assets, k)
-			continue
+			d.Removed = append(d.Removed, spec)
+		} else {
+			d.Assets = append(d.Assets, spec)
 		}
-		d.Assets = append(d.Assets, AssetSpec{ID: a.rec.ID, Name: a.rec.Name, Container: a.rec.Properties.Container, ManifestName: a.rec.ManifestName})
 	}
 	served := map[string]protocolSet{} // by policy, of which there are few
 	for _, l := range s.locators.rows {
@@ -63,6 +65,7 @@ func (s *Service) plan() (Desired, pending) {
 	slices.SortFunc(d.Events, func(a, b EventSpec) int { return strings.Compare(a.ID, b.ID) })
 	slices.SortFunc(d.Outputs, func(a, b OutputSpec) int { return strings.Compare(a.ID, b.ID) })
 	slices.SortFunc(d.Assets, func(a, b AssetSpec) int { return strings.Compare(a.ID, b.ID) })
+	slices.SortFunc(d.Removed, func(a, b AssetSpec) int { return strings.Compare(a.ID, b.ID) })
 	slices.SortFunc(d.Locators, func(a, b LocatorSpec) int { return strings.Compare(a.ID, b.ID) })
 	return d, p
 }
@@ -109,7 +112,7 @@ func allowList(ip *api.IPAccessControl) AllowList {
 func (d *Desired) equal(o *Desired) bool {
 	sameEvent := func(a, b EventSpec) bool { return reflect.DeepEqual(a, b) }
 	return d.EndpointRunning == o.EndpointRunning && d.MaxCacheAge == o.MaxCacheAge && reflect.DeepEqual(d.ViewerAllow, o.ViewerAllow) &&
-		slices.Equal(d.Outputs, o.Outputs) && slices.Equal(d.Assets, o.Assets) && slices.Equal(d.Locators, o.Locators) && slices.EqualFunc(d.Events, o.Events, sameEvent)
+		slices.Equal(d.Outputs, o.Outputs) && slices.Equal(d.Assets, o.Assets) && slices.Equal(d.Removed, o.Removed) && slices.Equal(d.Locators, o.Locators) && slices.EqualFunc(d.Events, o.Events, sameEvent)
 }
 
 func eventSpec(e *eventRec) EventSpec {

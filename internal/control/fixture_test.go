@@ -18,11 +18,12 @@ import (
 
 // memRuntime is a Runtime in memory: it remembers what it was brought to, and fails what it is told to.
 type memRuntime struct {
-	mu    sync.Mutex
-	at    control.Desired
-	calls int
-	fail  map[string]int // spec ID -> how many times more
-	block chan struct{}  // when set, Apply waits for it
+	mu      sync.Mutex
+	at      control.Desired
+	removed []control.AssetSpec // ever
+	calls   int
+	fail    map[string]int // spec ID -> how many times more
+	block   chan struct{}  // when set, Apply waits for it
 }
 
 func (r *memRuntime) Apply(ctx context.Context, d control.Desired) map[string]error {
@@ -40,6 +41,7 @@ func (r *memRuntime) Apply(ctx context.Context, d control.Desired) map[string]er
 	defer r.mu.Unlock()
 	r.calls++
 	r.at = d
+	r.removed = append(r.removed, d.Removed...)
 	failed := map[string]error{}
 	for id, n := range r.fail {
 		if n > 0 {

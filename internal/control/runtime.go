@@ -12,6 +12,7 @@ type Desired struct {
 	Events   []EventSpec
 	Outputs  []OutputSpec
 	Assets   []AssetSpec
+	Removed  []AssetSpec // being deleted, perhaps since before a crash: their directories have to be gone when Apply returns
 	Locators []LocatorSpec
 	// EndpointRunning says whether any streaming endpoint runs: while none does, published locators answer nothing.
 	EndpointRunning bool
