@@ -30,7 +30,7 @@ type op struct {
 	offset    uint32
 	below     uint64
 	body      []byte
-	header    Header
+	header    *Header
 	done      chan struct{}
 }
 
@@ -43,10 +43,11 @@ type segKey struct {
 // spooler does a Spool's work on a goroutine of its own, in order, so that the writer can stop waiting for it.
 type spooler struct {
 	spool Spool
-	ops   chan op
-	timer *time.Timer // of the writer
+	more  chan struct{} // says that something was queued
+	timer *time.Timer   // of the writer
 
 	mu       sync.Mutex
+	queue    []op
 	seq      uint64 // of the last operation queued
 	done     uint64 // of the last operation done
 	bytes    int
@@ -62,29 +63,41 @@ type spooler struct {
 func newSpooler(s Spool) *spooler {
 	t := time.NewTimer(time.Hour)
 	t.Stop()
-	return &spooler{spool: s, ops: make(chan op, spoolQueue), timer: t, lost: map[segKey]bool{}}
+	return &spooler{spool: s, more: make(chan struct{}, 1), timer: t, lost: map[segKey]bool{}}
 }
 
 // run does operations until ctx ends and the queue is empty or drain has passed.
 func (s *spooler) run(ctx context.Context, drain time.Duration) {
-	for {
-		select {
-		case o := <-s.ops:
+	for ctx.Err() == nil {
+		for o, ok := s.take(); ok && ctx.Err() == nil; o, ok = s.take() {
 			s.do(o)
-			continue
+		}
+		select {
+		case <-s.more:
 		case <-ctx.Done():
 		}
-		break
 	}
-	end := time.Now().Add(drain)
-	for time.Now().Before(end) {
-		select {
-		case o := <-s.ops:
-			s.do(o)
-		default:
+	for end := time.Now().Add(drain); time.Now().Before(end); {
+		o, ok := s.take()
+		if !ok {
 			return
 		}
+		s.do(o)
 	}
+}
+
+// take takes the oldest operation off the queue.
+func (s *spooler) take() (op, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.queue) == 0 {
+		s.queue = nil // what a disk that stood still made grow
+		return op{}, false
+	}
+	o := s.queue[0]
+	s.queue[0] = op{}
+	s.queue = s.queue[1:]
+	return o, true
 }
 
 // submit queues an operation and waits for it, but no longer than bound (0: not at all), and not while the spool is known
@@ -93,12 +106,12 @@ func (s *spooler) submit(o op, bound time.Duration) {
 	o.at = time.Now()
 	s.mu.Lock()
 	key := segKey{o.rendition, o.seg.Number}
-	if o.kind == opAppend && (s.lost[key] || s.bytes+len(o.body) > spoolBytes || len(s.ops) == cap(s.ops)) {
+	if o.kind == opAppend && (s.lost[key] || s.bytes+len(o.body) > spoolBytes || len(s.queue) >= spoolQueue) {
 		s.lose(key, errOverrun)
 		s.mu.Unlock()
 		return
 	}
-	if len(s.ops) == cap(s.ops) {
+	if len(s.queue) >= spoolQueue {
 		s.degrade(errOverrun)
 		s.mu.Unlock()
 		return
@@ -110,8 +123,12 @@ func (s *spooler) submit(o op, bound time.Duration) {
 	if wait {
 		o.done = make(chan struct{})
 	}
+	s.queue = append(s.queue, o)
 	s.mu.Unlock()
-	s.ops <- o // has room: the writer is the only sender
+	select {
+	case s.more <- struct{}{}:
+	default:
+	}
 	if !wait {
 		return
 	}
@@ -148,7 +165,7 @@ func (s *spooler) do(o op) {
 	s.mu.Unlock()
 	switch o.kind {
 	case opHeader:
-		err = s.spool.SaveHeader(o.header)
+		err = s.spool.SaveHeader(*o.header)
 	case opAppend:
 		if !hole {
 			err = s.spool.Append(o.rendition, o.seg, o.offset, o.body)

@@ -100,13 +100,13 @@ func (r *rendition) addInit(in media.Init, epoch uint32) {
 	r.inits = append(r.inits[:len(r.inits):len(r.inits)], in) // Views share the old ones
 }
 
-func (t *Timeline) snapshotHeader() Header {
+func (t *Timeline) snapshotHeader() *Header {
 	h := t.header
 	h.Renditions = nil
 	for _, r := range t.rends {
 		h.Renditions = append(h.Renditions, HeaderRendition{Name: r.name, Kind: r.kind, Timescale: r.scale, Inits: r.inits})
 	}
-	return h
+	return &h
 }
 
 // Part appends a chunk, whose times are in its track's timescale: its bytes go to the spool before the View that announces it.
