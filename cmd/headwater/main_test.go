@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http/httptest"
 	"os"
@@ -34,41 +35,50 @@ func (stillRuntime) EventStatus(string) (control.EventStatus, bool) {
 
 const scriptToken = "feedfacefeedfacefeedfacefeedface"
 
+// controlPlane starts a control plane without media.
+func controlPlane() (url string, stop func(), err error) {
+	log := slog.New(slog.DiscardHandler)
+	svc, err := control.New(memstate.New(), stillRuntime{}, control.Options{RTMPBase: "rtmp://media.example:1935", OriginBase: "http://media.example:8080", Log: log})
+	if err != nil {
+		return "", nil, err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = svc.Run(ctx)
+	}()
+	server := httptest.NewServer(api.Handler(svc, api.HandlerOptions{Tokens: api.SingleToken(scriptToken), Log: log}))
+	return server.URL, func() {
+		server.Close()
+		cancel()
+		<-done
+	}, nil
+}
+
 // TestScripts runs the command lines of testdata/script against a control plane without media.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: filepath.Join("testdata", "script"),
 		Setup: func(env *testscript.Env) error {
-			log := slog.New(slog.DiscardHandler)
-			svc, err := control.New(memstate.New(), stillRuntime{}, control.Options{RTMPBase: "rtmp://media.example:1935", OriginBase: "http://media.example:8080", Log: log})
+			url, stop, err := controlPlane()
 			if err != nil {
 				return err
 			}
-			ctx, cancel := context.WithCancel(context.Background())
-			done := make(chan struct{})
-			go func() {
-				defer close(done)
-				_ = svc.Run(ctx)
-			}()
-			server := httptest.NewServer(api.Handler(svc, api.HandlerOptions{Tokens: api.SingleToken(scriptToken), Log: log}))
-			env.Defer(func() {
-				server.Close()
-				cancel()
-				<-done
-			})
+			env.Defer(stop)
 			// As a server leaves its data directory.
 			dir := filepath.Join(env.WorkDir, "data")
 			if err := os.MkdirAll(dir, 0o700); err != nil {
 				return err
 			}
-			if err := os.WriteFile(filepath.Join(dir, "ready.json"), []byte(`{"control":"`+server.URL+`"}`), 0o600); err != nil {
+			if err := os.WriteFile(filepath.Join(dir, "ready.json"), []byte(`{"control":"`+url+`"}`), 0o600); err != nil {
 				return err
 			}
 			if err := os.WriteFile(filepath.Join(dir, "control.token"), []byte(scriptToken+"\n"), 0o600); err != nil {
 				return err
 			}
 			env.Setenv("HEADWATER_DATA_DIR", dir)
-			env.Setenv("CONTROL", server.URL)
+			env.Setenv("CONTROL", url)
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"code": code},
@@ -90,6 +100,55 @@ func code(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	if got != exitOK && !strings.HasPrefix(stderr, "headwater: ") {
 		ts.Fatalf("headwater %s: no message: %q", strings.Join(args[1:], " "), stderr)
+	}
+}
+
+// lines passes each line on.
+type lines chan string
+
+func (l lines) Write(b []byte) (int, error) {
+	l <- string(b)
+	return len(b), nil
+}
+
+// TestWatch: a line for each change, until it is interrupted, which is no error.
+func TestWatch(t *testing.T) {
+	url, stop, err := controlPlane()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	flags := []string{"--control", url, "--token", scriptToken}
+	do := func(args ...string) {
+		t.Helper()
+		var stderr strings.Builder
+		if code := run(t.Context(), append(args, flags...), io.Discard, &stderr); code != exitOK {
+			t.Fatalf("%v: %d %s", args, code, stderr.String())
+		}
+	}
+	do("event", "create", "show")
+	ctx, interrupt := context.WithCancel(t.Context())
+	out := make(lines, 10)
+	exit := make(chan int, 1)
+	go func() {
+		exit <- run(ctx, append([]string{"event", "show", "show", "--watch"}, flags...), out, io.Discard)
+	}()
+	for _, want := range []string{"Stopped  encoder: none", "Running  encoder: none"} {
+		select {
+		case line := <-out:
+			if !strings.Contains(line, want) {
+				t.Errorf("the line is %q, want %q", line, want)
+			}
+		case <-time.After(20 * time.Second):
+			t.Fatalf("no line %q", want)
+		}
+		if strings.HasPrefix(want, api.Stopped) {
+			do("event", "start", "show")
+		}
+	}
+	interrupt()
+	if code := <-exit; code != exitOK {
+		t.Errorf("exit code %d", code)
 	}
 }
 
