@@ -17,7 +17,7 @@ const audioMissing = 4
 // plays from any file server.
 func TestRecordAndReplay(t *testing.T) {
 	t.Parallel()
-	begin(t, 4*time.Minute)
+	begin(t, 5*time.Minute)
 	sent, err := probe(time.Minute, testClip(t))
 	if err != nil {
 		t.Fatal(err)
@@ -75,6 +75,8 @@ func TestRecordAndReplay(t *testing.T) {
 		t.Errorf("the MPD of the recording is %s", m.Type)
 	}
 	wholePresentation(t, "replay", c.Public, sent)
+	check(t, time.Minute, nil, "hls", HLS(c.Public), "-vod")
+	check(t, time.Minute, nil, "dash", DASH(c.Public), "-vod")
 
 	// The copy, below a name that the watch page knows to have both manifests.
 	elsewhere := t.TempDir()
