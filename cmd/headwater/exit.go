@@ -72,3 +72,8 @@ func describe(err error) (message, hint string) {
 	}
 	return err.Error(), ""
 }
+
+// reportedError is an error that a log line has told already.
+type reportedError struct{ error }
+
+func (e reportedError) Unwrap() error { return e.error }

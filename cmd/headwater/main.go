@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -33,6 +34,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitOK
 	}
 	code := a.exitCode(err)
+	if reported := (reportedError{}); errors.As(err, &reported) {
+		return code
+	}
 	message, hint := describe(err)
 	fmt.Fprintf(stderr, "headwater: %s\n", message)
 	if code == exitUsage {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/pem"
 	"errors"
 	"io"
 	"log/slog"
@@ -100,6 +101,31 @@ func code(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	if got != exitOK && !strings.HasPrefix(stderr, "headwater: ") {
 		ts.Fatalf("headwater %s: no message: %q", strings.Join(args[1:], " "), stderr)
+	}
+}
+
+// TestOwnCertificate: a server that made its own certificate is trusted through its data directory, and not without.
+func TestOwnCertificate(t *testing.T) {
+	svc, err := control.New(memstate.New(), stillRuntime{}, control.Options{Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewUnstartedServer(api.Handler(svc, api.HandlerOptions{Tokens: api.SingleToken(scriptToken), Log: slog.New(slog.DiscardHandler)}))
+	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
+	server.StartTLS()
+	defer server.Close()
+	dir := t.TempDir()
+	args := []string{"endpoint", "list", "--data-dir", dir, "--control", server.URL, "--token", scriptToken}
+	if code := run(t.Context(), args, io.Discard, io.Discard); code != exitUnreachable {
+		t.Errorf("an unknown certificate: exit code %d", code)
+	}
+	own := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	if err := os.WriteFile(filepath.Join(dir, certificateName), own, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var stderr strings.Builder
+	if code := run(t.Context(), args, io.Discard, &stderr); code != exitOK {
+		t.Errorf("the server's own certificate: exit code %d %s", code, stderr.String())
 	}
 }
 

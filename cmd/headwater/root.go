@@ -1,10 +1,13 @@
 package main
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -82,9 +85,37 @@ func group(use, short string, commands ...*cobra.Command) *cobra.Command {
 	return g
 }
 
+// certificateName is the file in the data directory with the certificate that a server made for its control API.
+const certificateName = "control.crt"
+
+// trust returns an HTTP client that also trusts the server's own certificate, when the data directory has one.
+func (a *app) trust() (*http.Client, error) {
+	own, err := os.ReadFile(filepath.Join(a.dataDir, certificateName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the server's certificate: %w", err)
+	}
+	roots, err := x509.SystemCertPool()
+	if err != nil {
+		roots = x509.NewCertPool()
+	}
+	if !roots.AppendCertsFromPEM(own) {
+		return nil, fmt.Errorf("%s in %s holds no certificate", certificateName, a.dataDir)
+	}
+	return &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{
+		Proxy: http.ProxyFromEnvironment, TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
+	}}, nil
+}
+
 // client returns a client for the control API that the flags, the environment or the data directory name.
 func (a *app) client() (*api.Client, error) {
-	o := api.ClientOptions{BaseURL: a.control, Token: a.token}
+	trusting, err := a.trust()
+	if err != nil {
+		return nil, err
+	}
+	o := api.ClientOptions{BaseURL: a.control, Token: a.token, HTTP: trusting}
 	if o.BaseURL == "" {
 		o.BaseURL = os.Getenv("HEADWATER_CONTROL")
 	}

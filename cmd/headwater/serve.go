@@ -42,7 +42,7 @@ Listen addresses are host:port; port 0 takes one that is free, which the ready f
 		cfg.DataDir, cfg.Log = a.dataDir, log
 		if err := node.Run(cmd.Context(), cfg); err != nil {
 			log.Error("the server ended", "error", err)
-			return err
+			return reportedError{err}
 		}
 		return nil
 	}

@@ -137,6 +137,7 @@ func outputSpec(o *outputRec) OutputSpec {
 	return OutputSpec{
 		ID: o.ID, Name: o.Event + "/" + o.Name, EventID: o.EventID, AssetID: o.AssetID, ManifestName: p.ManifestName,
 		ArchiveWindow: durationOr(p.ArchiveWindowLength, maxArchive), RewindWindow: durationOr(p.RewindWindowLength, 0),
+		SnapTime: int64(p.OutputSnapTime),
 	}
 }
 

@@ -33,6 +33,17 @@ func AMSQuotas() Quotas {
 		LocatorsPerAsset: 100, StreamingPolicies: 100, AccountFilters: 100, FiltersPerAsset: 100, BasicArchive: 8 * time.Hour}
 }
 
+// QuotasNamed returns the quotas of that name: generous (or "") or ams.
+func QuotasNamed(name string) (Quotas, error) {
+	switch name {
+	case "", "generous":
+		return GenerousQuotas(), nil
+	case "ams":
+		return AMSQuotas(), nil
+	}
+	return Quotas{}, fmt.Errorf("there are no quotas called %q: generous or ams", name)
+}
+
 func checkQuota(have, limit int, what string) error {
 	if have < limit {
 		return nil

@@ -120,7 +120,8 @@ func (p *plane) everything(t *testing.T) string {
 
 // TestLimits: what is one too many is refused with the limit, and 409.
 func TestLimits(t *testing.T) {
-	p := start(t, memstate.New(), control.AMSQuotas())
+	quotas := must[control.Quotas](t)(control.QuotasNamed("ams"))
+	p := start(t, memstate.New(), quotas)
 	ctx := t.Context()
 	for i := range 6 {
 		_, err := p.CreateLiveEvent(ctx, fmt.Sprint("e", i), rtmp(), api.WriteOptions{})

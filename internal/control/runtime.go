@@ -62,6 +62,7 @@ type OutputSpec struct {
 	ManifestName  string
 	ArchiveWindow time.Duration
 	RewindWindow  time.Duration // 0: as ArchiveWindow
+	SnapTime      int64         // outputSnapTime: media with an earlier timestamp on the encoder's timeline, in 1/10 000 000 s, is not recorded; 0: from now on
 }
 
 // AssetSpec is one asset; Container is the name of its directory under <data-dir>/assets.
