@@ -57,7 +57,6 @@ func (h *Handler) object(w http.ResponseWriter, r *http.Request, c *Channel, ref
 	}
 	h.metrics.Objects.Add(1)
 	h.describe(w, c.p.View(), ref)
-	head["Accept-Ranges"] = h.values.bytes
 	head["Content-Length"] = []string{strconv.FormatInt(size, 10)}
 	if obj.File != nil {
 		h.sendFile(w, r, status, obj.File, size)
@@ -85,6 +84,7 @@ func (h *Handler) describe(w http.ResponseWriter, v *media.View, ref media.Ref) 
 	head := w.Header()
 	head["Etag"] = []string{entityTag(ref)}
 	head["Cache-Control"] = h.values.immutable
+	head["Accept-Ranges"] = h.values.bytes
 	head["Content-Type"] = h.contentType(v, ref.Rendition)
 }
 
