@@ -29,128 +29,155 @@ const (
 	inSubscription = "/subscriptions/{sub}/providers/Microsoft.Media/mediaservices"
 )
 
-// routes lists every operation. Patterns are whole paths; the literal segments are matched without regard to case.
+// routes lists every operation.
 func routes(s Service) []route {
-	var all []route
-	add := func(method, path, id string, role Role, b binding) {
-		all = append(all, route{method: method, path: path, id: id, role: role, binding: b, segments: strings.Split(path, "/")[1:]})
-	}
-	in := func(method, path, id string, role Role, b binding) {
-		add(method, inAccount+path, id, role, b)
-	}
+	t := &routeTable{}
+	t.account(s)
+	t.liveEvents(s)
+	t.liveOutputs(s)
+	t.streamingEndpoints(s)
+	t.assets(s)
+	t.filters(s, "/assets/{asset}/assetFilters", "AssetFilters", func(c *call) string { return c.params[0] })
+	t.filters(s, "/accountFilters", "AccountFilters", func(*call) string { return "" })
+	t.publishing(s)
+	t.accessTokens(s)
+	return t.all
+}
 
+// routeTable collects routes. Paths are whole patterns; their literal segments are matched without regard to case.
+type routeTable struct{ all []route }
+
+func (t *routeTable) add(method, path, id string, role Role, b binding) {
+	t.all = append(t.all, route{method: method, path: path, id: id, role: role, binding: b, segments: strings.Split(path, "/")[1:]})
+}
+
+// in adds a route below the account.
+func (t *routeTable) in(method, path, id string, role Role, b binding) {
+	t.add(method, inAccount+path, id, role, b)
+}
+
+func (t *routeTable) account(s AccountService) {
 	account := func(ctx context.Context, _ string) (*Account, error) { return s.GetAccount(ctx) }
 	accounts := func(ctx context.Context, _ ListOptions) (Page[*Account], error) {
 		a, err := s.GetAccount(ctx)
 		return Page[*Account]{Value: []*Account{a}}, err
 	}
-	add("GET", inSubscription, "Mediaservices_ListBySubscription", "", list(accounts))
-	add("GET", inGroup, "Mediaservices_List", "", list(accounts))
-	in("GET", "", "Mediaservices_Get", "", get(account))
+	t.add("GET", inSubscription, "Mediaservices_ListBySubscription", "", list(accounts))
+	t.add("GET", inGroup, "Mediaservices_List", "", list(accounts))
+	t.in("GET", "", "Mediaservices_Get", "", get(account))
+}
 
+func (t *routeTable) liveEvents(s Service) {
+	const event = "/liveEvents/{liveEvent}"
+	t.in("GET", "/liveEvents", "LiveEvents_List", "", list(s.ListLiveEvents))
+	t.in("GET", event, "LiveEvents_Get", "", get(s.GetLiveEvent))
+	t.in("PUT", event, "LiveEvents_Create", RoleOperator, createLong(s.CreateLiveEvent))
+	t.in("PATCH", event, "LiveEvents_Update", RoleOperator, update(s.UpdateLiveEvent))
+	t.in("DELETE", event, "LiveEvents_Delete", RoleOperator, deleteLong(s.DeleteLiveEvent))
+	t.in("POST", event+"/allocate", "LiveEvents_Allocate", RoleOperator, action(s.AllocateLiveEvent))
+	t.in("POST", event+"/start", "LiveEvents_Start", RoleOperator, action(s.StartLiveEvent))
+	t.in("POST", event+"/stop", "LiveEvents_Stop", RoleOperator, actionWith(s.StopLiveEvent))
+	t.in("POST", event+"/reset", "LiveEvents_Reset", RoleOperator, action(s.ResetLiveEvent))
+	t.in("POST", event+"/getStatus", "LiveEvents_ListGetStatus", "", get(s.LiveEventStatus))
+	t.in("GET", "/liveEventOperations/{operation}", "LiveEvents_AsyncOperation", "", status(s, LiveEvents))
+	t.in("GET", event+"/operationLocations/{operation}", "LiveEvents_OperationLocation", "", result(s, LiveEvents))
+}
+
+func (t *routeTable) liveOutputs(s Service) {
 	const event, output = "/liveEvents/{liveEvent}", "/liveEvents/{liveEvent}/liveOutputs/{liveOutput}"
-	in("GET", "/liveEvents", "LiveEvents_List", "", list(s.ListLiveEvents))
-	in("GET", event, "LiveEvents_Get", "", get(s.GetLiveEvent))
-	in("PUT", event, "LiveEvents_Create", RoleOperator, createLong(s.CreateLiveEvent))
-	in("PATCH", event, "LiveEvents_Update", RoleOperator, update(s.UpdateLiveEvent))
-	in("DELETE", event, "LiveEvents_Delete", RoleOperator, deleteLong(s.DeleteLiveEvent))
-	in("POST", event+"/allocate", "LiveEvents_Allocate", RoleOperator, action(s.AllocateLiveEvent))
-	in("POST", event+"/start", "LiveEvents_Start", RoleOperator, action(s.StartLiveEvent))
-	in("POST", event+"/stop", "LiveEvents_Stop", RoleOperator, actionWith(s.StopLiveEvent))
-	in("POST", event+"/reset", "LiveEvents_Reset", RoleOperator, action(s.ResetLiveEvent))
-	in("POST", event+"/getStatus", "LiveEvents_ListGetStatus", "", get(s.LiveEventStatus))
-	in("GET", "/liveEventOperations/{operation}", "LiveEvents_AsyncOperation", "", status(s, LiveEvents))
-	in("GET", event+"/operationLocations/{operation}", "LiveEvents_OperationLocation", "", result(s, LiveEvents))
-
-	in("GET", event+"/liveOutputs", "LiveOutputs_List", "", listIn(s.ListLiveOutputs))
-	in("GET", output, "LiveOutputs_Get", "", getIn(s.GetLiveOutput))
-	in("PUT", output, "LiveOutputs_Create", RoleOperator, inside(func(c *call) binding {
+	t.in("GET", event+"/liveOutputs", "LiveOutputs_List", "", listIn(s.ListLiveOutputs))
+	t.in("GET", output, "LiveOutputs_Get", "", getIn(s.GetLiveOutput))
+	t.in("PUT", output, "LiveOutputs_Create", RoleOperator, inside(func(c *call) binding {
 		return createLong(func(ctx context.Context, name string, v *LiveOutput, o WriteOptions) (*LiveOutput, *Operation, error) {
 			return s.CreateLiveOutput(ctx, c.params[0], name, v, o)
 		})
 	}))
-	in("DELETE", output, "LiveOutputs_Delete", RoleOperator, inside(func(c *call) binding {
+	t.in("DELETE", output, "LiveOutputs_Delete", RoleOperator, inside(func(c *call) binding {
 		return deleteLong(func(ctx context.Context, name string, o WriteOptions) (*Operation, error) {
 			return s.DeleteLiveOutput(ctx, c.params[0], name, o)
 		})
 	}))
-	in("GET", "/liveOutputOperations/{operation}", "LiveOutputs_AsyncOperation", "", status(s, LiveOutputs))
-	in("GET", output+"/operationLocations/{operation}", "LiveOutputs_OperationLocation", "", result(s, LiveOutputs))
+	t.in("GET", "/liveOutputOperations/{operation}", "LiveOutputs_AsyncOperation", "", status(s, LiveOutputs))
+	t.in("GET", output+"/operationLocations/{operation}", "LiveOutputs_OperationLocation", "", result(s, LiveOutputs))
+}
 
+func (t *routeTable) streamingEndpoints(s Service) {
 	const endpoint = "/streamingEndpoints/{streamingEndpoint}"
-	in("GET", "/streamingEndpoints", "StreamingEndpoints_List", "", list(s.ListStreamingEndpoints))
-	in("GET", endpoint, "StreamingEndpoints_Get", "", get(s.GetStreamingEndpoint))
-	in("PUT", endpoint, "StreamingEndpoints_Create", RolePublisher, createLong(s.CreateStreamingEndpoint))
-	in("PATCH", endpoint, "StreamingEndpoints_Update", RolePublisher, update(s.UpdateStreamingEndpoint))
-	in("DELETE", endpoint, "StreamingEndpoints_Delete", RolePublisher, deleteLong(s.DeleteStreamingEndpoint))
-	in("POST", endpoint+"/start", "StreamingEndpoints_Start", RolePublisher, action(s.StartStreamingEndpoint))
-	in("POST", endpoint+"/stop", "StreamingEndpoints_Stop", RolePublisher, action(s.StopStreamingEndpoint))
-	in("POST", endpoint+"/scale", "StreamingEndpoints_Scale", RolePublisher, actionWith(s.ScaleStreamingEndpoint))
-	in("GET", endpoint+"/skus", "StreamingEndpoints_Skus", "", get(s.StreamingEndpointSKUs))
-	in("GET", "/streamingEndpointOperations/{operation}", "StreamingEndpoints_AsyncOperation", "", status(s, StreamingEndpoints))
-	in("GET", endpoint+"/operationLocations/{operation}", "StreamingEndpoints_OperationLocation", "", result(s, StreamingEndpoints))
+	t.in("GET", "/streamingEndpoints", "StreamingEndpoints_List", "", list(s.ListStreamingEndpoints))
+	t.in("GET", endpoint, "StreamingEndpoints_Get", "", get(s.GetStreamingEndpoint))
+	t.in("PUT", endpoint, "StreamingEndpoints_Create", RolePublisher, createLong(s.CreateStreamingEndpoint))
+	t.in("PATCH", endpoint, "StreamingEndpoints_Update", RolePublisher, update(s.UpdateStreamingEndpoint))
+	t.in("DELETE", endpoint, "StreamingEndpoints_Delete", RolePublisher, deleteLong(s.DeleteStreamingEndpoint))
+	t.in("POST", endpoint+"/start", "StreamingEndpoints_Start", RolePublisher, action(s.StartStreamingEndpoint))
+	t.in("POST", endpoint+"/stop", "StreamingEndpoints_Stop", RolePublisher, action(s.StopStreamingEndpoint))
+	t.in("POST", endpoint+"/scale", "StreamingEndpoints_Scale", RolePublisher, actionWith(s.ScaleStreamingEndpoint))
+	t.in("GET", endpoint+"/skus", "StreamingEndpoints_Skus", "", get(s.StreamingEndpointSKUs))
+	t.in("GET", "/streamingEndpointOperations/{operation}", "StreamingEndpoints_AsyncOperation", "", status(s, StreamingEndpoints))
+	t.in("GET", endpoint+"/operationLocations/{operation}", "StreamingEndpoints_OperationLocation", "", result(s, StreamingEndpoints))
+}
 
-	const asset, assetFilter, accountFilter = "/assets/{asset}", "/assets/{asset}/assetFilters/{filter}", "/accountFilters/{filter}"
-	in("GET", "/assets", "Assets_List", "", list(s.ListAssets))
-	in("GET", asset, "Assets_Get", "", get(s.GetAsset))
-	in("PUT", asset, "Assets_CreateOrUpdate", RolePublisher, put(s.PutAsset))
-	in("PATCH", asset, "Assets_Update", RolePublisher, update(s.UpdateAsset))
-	in("DELETE", asset, "Assets_Delete", RolePublisher, remove(s.DeleteAsset))
-	in("POST", asset+"/listStreamingLocators", "Assets_ListStreamingLocators", "", get(s.AssetStreamingLocators))
-	in("POST", asset+"/listContainerSas", "Assets_ListContainerSas", "", refuse(s.AssetContainerSAS))
-	in("POST", asset+"/getEncryptionKey", "Assets_GetEncryptionKey", "", refuse(s.AssetEncryptionKey))
-
-	ofAsset := func(c *call) string { return c.params[0] }
-	ofAccount := func(*call) string { return "" }
-	filters(in, s, "/assets/{asset}/assetFilters", assetFilter, "AssetFilters", ofAsset)
-	filters(in, s, "/accountFilters", accountFilter, "AccountFilters", ofAccount)
-
-	const locator, policy = "/streamingLocators/{streamingLocator}", "/streamingPolicies/{streamingPolicy}"
-	in("GET", "/streamingLocators", "StreamingLocators_List", "", list(s.ListStreamingLocators))
-	in("GET", locator, "StreamingLocators_Get", "", get(s.GetStreamingLocator))
-	in("PUT", locator, "StreamingLocators_Create", RolePublisher, create(s.CreateStreamingLocator))
-	in("DELETE", locator, "StreamingLocators_Delete", RolePublisher, remove(s.DeleteStreamingLocator))
-	in("POST", locator+"/listPaths", "StreamingLocators_ListPaths", "", get(s.StreamingLocatorPaths))
-	in("POST", locator+"/listContentKeys", "StreamingLocators_ListContentKeys", RolePublisher, get(s.StreamingLocatorKeys))
-
-	in("GET", "/streamingPolicies", "StreamingPolicies_List", "", list(s.ListStreamingPolicies))
-	in("GET", policy, "StreamingPolicies_Get", "", get(s.GetStreamingPolicy))
-	in("PUT", policy, "StreamingPolicies_Create", RolePublisher, create(s.CreateStreamingPolicy))
-	in("DELETE", policy, "StreamingPolicies_Delete", RolePublisher, remove(s.DeleteStreamingPolicy))
-
-	const token = "/accessTokens/{accessToken}"
-	in("GET", "/accessTokens", "AccessTokens_List", RoleAdmin, list(s.ListAccessTokens))
-	in("GET", token, "AccessTokens_Get", RoleAdmin, get(s.GetAccessToken))
-	in("PUT", token, "AccessTokens_Create", RoleAdmin, create(s.CreateAccessToken))
-	in("DELETE", token, "AccessTokens_Delete", RoleAdmin, remove(s.DeleteAccessToken))
-	return all
+func (t *routeTable) assets(s AssetService) {
+	const asset = "/assets/{asset}"
+	t.in("GET", "/assets", "Assets_List", "", list(s.ListAssets))
+	t.in("GET", asset, "Assets_Get", "", get(s.GetAsset))
+	t.in("PUT", asset, "Assets_CreateOrUpdate", RolePublisher, put(s.PutAsset))
+	t.in("PATCH", asset, "Assets_Update", RolePublisher, update(s.UpdateAsset))
+	t.in("DELETE", asset, "Assets_Delete", RolePublisher, remove(s.DeleteAsset))
+	t.in("POST", asset+"/listStreamingLocators", "Assets_ListStreamingLocators", "", get(s.AssetStreamingLocators))
+	t.in("POST", asset+"/listContainerSas", "Assets_ListContainerSas", "", refuse(s.AssetContainerSAS))
+	t.in("POST", asset+"/getEncryptionKey", "Assets_GetEncryptionKey", "", refuse(s.AssetEncryptionKey))
 }
 
 // filters adds the operations on asset or account filters.
-func filters(in func(method, path, id string, role Role, b binding), s FilterService, all, one, id string, owner func(*call) string) {
-	in("GET", all, id+"_List", "", inside(func(c *call) binding {
+func (t *routeTable) filters(s FilterService, all, id string, owner func(*call) string) {
+	one := all + "/{filter}"
+	t.in("GET", all, id+"_List", "", inside(func(c *call) binding {
 		return list(func(ctx context.Context, o ListOptions) (Page[*Filter], error) {
 			return s.ListFilters(ctx, owner(c), o)
 		})
 	}))
-	in("GET", one, id+"_Get", "", inside(func(c *call) binding {
+	t.in("GET", one, id+"_Get", "", inside(func(c *call) binding {
 		return get(func(ctx context.Context, name string) (*Filter, error) { return s.GetFilter(ctx, owner(c), name) })
 	}))
-	in("PUT", one, id+"_CreateOrUpdate", RolePublisher, inside(func(c *call) binding {
+	t.in("PUT", one, id+"_CreateOrUpdate", RolePublisher, inside(func(c *call) binding {
 		return put(func(ctx context.Context, name string, f *Filter, o WriteOptions) (*Filter, bool, error) {
 			return s.PutFilter(ctx, owner(c), name, f, o)
 		})
 	}))
-	in("PATCH", one, id+"_Update", RolePublisher, inside(func(c *call) binding {
+	t.in("PATCH", one, id+"_Update", RolePublisher, inside(func(c *call) binding {
 		return update(func(ctx context.Context, name string, p Patch, o WriteOptions) (*Filter, error) {
 			return s.UpdateFilter(ctx, owner(c), name, p, o)
 		})
 	}))
-	in("DELETE", one, id+"_Delete", RolePublisher, inside(func(c *call) binding {
+	t.in("DELETE", one, id+"_Delete", RolePublisher, inside(func(c *call) binding {
 		return remove(func(ctx context.Context, name string, o WriteOptions) (bool, error) {
 			return s.DeleteFilter(ctx, owner(c), name, o)
 		})
 	}))
+}
+
+// publishing adds locators and policies.
+func (t *routeTable) publishing(s Service) {
+	const locator, policy = "/streamingLocators/{streamingLocator}", "/streamingPolicies/{streamingPolicy}"
+	t.in("GET", "/streamingLocators", "StreamingLocators_List", "", list(s.ListStreamingLocators))
+	t.in("GET", locator, "StreamingLocators_Get", "", get(s.GetStreamingLocator))
+	t.in("PUT", locator, "StreamingLocators_Create", RolePublisher, create(s.CreateStreamingLocator))
+	t.in("DELETE", locator, "StreamingLocators_Delete", RolePublisher, remove(s.DeleteStreamingLocator))
+	t.in("POST", locator+"/listPaths", "StreamingLocators_ListPaths", "", get(s.StreamingLocatorPaths))
+	t.in("POST", locator+"/listContentKeys", "StreamingLocators_ListContentKeys", RolePublisher, get(s.StreamingLocatorKeys))
+
+	t.in("GET", "/streamingPolicies", "StreamingPolicies_List", "", list(s.ListStreamingPolicies))
+	t.in("GET", policy, "StreamingPolicies_Get", "", get(s.GetStreamingPolicy))
+	t.in("PUT", policy, "StreamingPolicies_Create", RolePublisher, create(s.CreateStreamingPolicy))
+	t.in("DELETE", policy, "StreamingPolicies_Delete", RolePublisher, remove(s.DeleteStreamingPolicy))
+}
+
+func (t *routeTable) accessTokens(s AccessTokenService) {
+	const token = "/accessTokens/{accessToken}"
+	t.in("GET", "/accessTokens", "AccessTokens_List", RoleAdmin, list(s.ListAccessTokens))
+	t.in("GET", token, "AccessTokens_Get", RoleAdmin, get(s.GetAccessToken))
+	t.in("PUT", token, "AccessTokens_Create", RoleAdmin, create(s.CreateAccessToken))
+	t.in("DELETE", token, "AccessTokens_Delete", RoleAdmin, remove(s.DeleteAccessToken))
 }
 
 // match finds the route of a request. The escaped path is split first, then each segment decoded: "a%2Fb" is one name.

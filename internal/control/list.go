@@ -72,27 +72,8 @@ func listRows[T, V any](s *Service, t *table[T], o api.ListOptions, keep func(*r
 			return page, bad("$skiptoken", "'$skiptoken' is not one that this server gave.")
 		}
 	}
-	type item struct {
-		sort string
-		row  *row[T]
-	}
-	var items []item
-	s.mu.RLock()
-	for _, r := range t.rows {
-		if keep != nil && !keep(r) {
-			continue
-		}
-		if order == "name" && match == nil {
-			items = append(items, item{r.key, r})
-			continue
-		}
-		f := of(r)
-		if match == nil || match(f) {
-			items = append(items, item{f[order].sortText(), r})
-		}
-	}
-	s.mu.RUnlock()
-	compare := func(a, b item) int {
+	items := selectRows(s, t, keep, of, match, order)
+	compare := func(a, b item[T]) int {
 		c := strings.Compare(a.sort, b.sort)
 		if c == 0 {
 			c = strings.Compare(a.row.key, b.row.key)
@@ -105,7 +86,7 @@ func listRows[T, V any](s *Service, t *table[T], o api.ListOptions, keep func(*r
 	slices.SortFunc(items, compare)
 	left := o.Top
 	if from != nil {
-		after := item{from.After, &row[T]{key: from.Key}}
+		after := item[T]{from.After, &row[T]{key: from.Key}}
 		start, found := slices.BinarySearchFunc(items, after, compare)
 		if found {
 			start++
@@ -135,6 +116,32 @@ func listRows[T, V any](s *Service, t *table[T], o api.ListOptions, keep func(*r
 	}
 	page.NextLink = base64.RawURLEncoding.EncodeToString(raw)
 	return page, nil
+}
+
+// item is a row with the text it is ordered by.
+type item[T any] struct {
+	sort string
+	row  *row[T]
+}
+
+func selectRows[T any](s *Service, t *table[T], keep func(*row[T]) bool, of func(*row[T]) fields, match func(fields) bool, order string) []item[T] {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	var items []item[T]
+	for _, r := range t.rows {
+		if keep != nil && !keep(r) {
+			continue
+		}
+		if order == "name" && match == nil {
+			items = append(items, item[T]{r.key, r}) // the common case needs no fields
+			continue
+		}
+		f := of(r)
+		if match == nil || match(f) {
+			items = append(items, item[T]{f[order].sortText(), r})
+		}
+	}
+	return items
 }
 
 func parseOrder(expr string, known fields) (name string, descending bool, err error) {
