@@ -63,12 +63,14 @@ func initName(rendition string, id uint32) string {
 
 // SaveHeader implements timeline.Spool.
 func (d *Dir) SaveHeader(h timeline.Header) error {
+	needed := map[string]bool{}
 	for _, r := range h.Renditions {
 		if _, err := d.rendition(r.Name, r.Timescale); err != nil {
 			return err
 		}
 		for _, in := range r.Inits {
 			name := initName(r.Name, in.ID)
+			needed[name] = true
 			if d.inits[name] {
 				continue
 			}
@@ -81,7 +83,19 @@ func (d *Dir) SaveHeader(h timeline.Header) error {
 	d.mu.Lock()
 	d.header, d.info.Clean, d.saved = h, false, true
 	d.mu.Unlock()
-	return d.saveHeader()
+	if err := d.saveHeader(); err != nil {
+		return err
+	}
+	for name := range d.inits { // no segment needs it any more
+		if needed[name] {
+			continue
+		}
+		if err := d.root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("fsstore: %w", err)
+		}
+		delete(d.inits, name)
+	}
+	return nil
 }
 
 func (d *Dir) saveHeader() error {

@@ -133,7 +133,7 @@ func (d *Dir) sweep(name string, r *rendition) (unsealed []media.Segment, err er
 		ref, ok := media.ParseFile(name, file)
 		segment := ok && ref.Kind == media.ObjectSegment
 		switch {
-		case strings.HasSuffix(file, tempSuffix), segment && ref.Number < low:
+		case strings.HasSuffix(file, tempSuffix), segment && ref.Number < low, ok && ref.Kind == media.ObjectInit && !d.inits[ref.Name()]:
 			if err := d.root.Remove(path.Join(name, file)); err != nil {
 				return nil, fmt.Errorf("fsstore: %w", err)
 			}

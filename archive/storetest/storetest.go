@@ -88,6 +88,7 @@ func Run(t *testing.T, reopen func() archive.Store) {
 	t.Run("segments", func(t *testing.T) { testSegments(t, open) })
 	t.Run("crash", func(t *testing.T) { testCrash(t, open) })
 	t.Run("drop", func(t *testing.T) { testDrop(t, open) })
+	t.Run("inits", func(t *testing.T) { testInits(t, open) })
 	t.Run("link", func(t *testing.T) { testLink(t, open) })
 	t.Run("remove", func(t *testing.T) {
 		d := open(t, "gone")
@@ -205,6 +206,24 @@ func testDrop(t *testing.T, open opener) {
 	if _, err := d.Open("v1", all[0]); !errors.Is(err, media.ErrNotFound) {
 		t.Errorf("a dropped segment opens: %v", err)
 	}
+	check(t, d.Close())
+}
+
+// testInits saves a header that needs an initialization section no more: its file goes.
+func testInits(t *testing.T, open opener) {
+	d := open(t, "inits")
+	h := Header()
+	check(t, d.SaveHeader(h))
+	track := h.Renditions[0].Inits[0].Track
+	h.Renditions[0].Inits = append(h.Renditions[0].Inits, media.Init{ID: 200, Track: track, Body: []byte("second")})
+	check(t, d.SaveHeader(h))
+	h.Renditions[0].Inits = h.Renditions[0].Inits[1:]
+	check(t, d.SaveHeader(h))
+	check(t, d.Close())
+	d = open(t, "inits")
+	st, _, err := d.Load()
+	check(t, err)
+	equal(t, "header", st.Header, h)
 	check(t, d.Close())
 }
 
