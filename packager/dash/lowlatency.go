@@ -2,6 +2,7 @@ package dash
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"github.com/Eyevinn/dash-mpd/mpd"
@@ -41,8 +42,8 @@ func target(v *media.View) time.Duration {
 }
 
 // plan returns the segment that a rendition is making with the duration it is going to have, nil when there is none or
-// nothing says how long it will be. The leading rendition's is as long as the one before it; the others end at its border,
-// as the packager cuts them.
+// nothing says how long it will be. The leading rendition's is as long as those before it; the others end at its border, as
+// the packager cuts them.
 func plan(v *media.View, lead, r *media.Rendition) *media.Segment {
 	if !lowLatency(v) || r.Open == nil || len(r.Segments) == 0 {
 		return nil
@@ -51,7 +52,7 @@ func plan(v *media.View, lead, r *media.Rendition) *media.Segment {
 	if before.Epoch != open.Epoch || before.Gap || before.Number+1 != open.Number {
 		return nil
 	}
-	open.Duration = before.Duration
+	open.Duration = usual(r.Segments)
 	if r != lead {
 		border, ok := end(v, lead, open.Number)
 		if !ok {
@@ -60,6 +61,21 @@ func plan(v *media.View, lead, r *media.Rendition) *media.Segment {
 		open.Duration = cut(r, open, media.Rescale(border, lead.Timescale, r.Timescale))
 	}
 	return &open
+}
+
+// usual returns how long the next segment is likely to be: as long as the middle one of the three before it in its range, so
+// that one odd segment does not make the plan of the next one wrong as well.
+func usual(segments []media.Segment) int64 {
+	last := segments[len(segments)-1]
+	durations := make([]int64, 0, 3)
+	for i := len(segments) - 1; i >= 0 && len(durations) < 3 && segments[i].Epoch == last.Epoch && !segments[i].Gap; i-- {
+		durations = append(durations, segments[i].Duration)
+	}
+	if len(durations) < 3 {
+		return last.Duration
+	}
+	slices.Sort(durations)
+	return durations[1]
 }
 
 // end returns where the leading rendition's segment ends or is going to end, in its ticks.
