@@ -31,6 +31,9 @@ Listen addresses are host:port; port 0 takes one that is free, which the ready f
 	f.StringVar(&cfg.ReadyFile, "ready-file", "", "`file` written as JSON when everything listens (default: only <data-dir>/ready.json)")
 	f.DurationVar(&cfg.SyncInterval, "sync-interval", node.DefaultSyncInterval, "how often recorded bytes are forced to disk: what a power loss may cost, in seconds; 0: before each part is announced")
 	f.DurationVar(&cfg.PreviewSpan, "preview-span", node.DefaultPreviewSpan, "how much media a preview lists, in seconds")
+	f.StringVar(&cfg.ControlTLS, "control-tls", "", "TLS for the control API: `self` for a certificate that is made and kept in the data directory, or the files CERT,KEY")
+	f.BoolVar(&cfg.TrustForwarded, "trust-forwarded", false, "believe X-Forwarded-Proto and -Host of a TLS terminator in front of the control API")
+	f.StringVar(&cfg.Quotas, "quotas", "generous", "limits on resources: `generous`, or ams for those of Azure Media Services")
 	f.StringVar(&config, "config", "", "`file` with settings (env HEADWATER_CONFIG)")
 	logs.add(cmd)
 	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error { return settings(cmd, config) }

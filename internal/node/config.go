@@ -17,6 +17,10 @@ type Config struct {
 	PublicHost    string // host name or address under which encoders and viewers reach this node; in URLs handed out. Default "127.0.0.1"
 	ReadyFile     string // written, atomically, when everything listens; "": none but <DataDir>/ready.json
 
+	ControlTLS     string // "": plain HTTP; "self": a certificate that is made and kept in DataDir; "CERT,KEY": files
+	TrustForwarded bool   // believe X-Forwarded-Proto and -Host of a TLS terminator in front of the control API
+	Quotas         string // "generous" (default) or "ams"
+
 	SyncInterval time.Duration // how often recorded bytes are forced to disk: what a power loss may cost; 0: before each part is announced
 	PreviewSpan  time.Duration // media that a preview lists, at least. Default 60 s
 

@@ -59,6 +59,9 @@ func openEvent(spec control.EventSpec, dir archive.Dir, span time.Duration, c cl
 // admit makes a publisher the event's: the newest wins, the one before is told and cut off (docs/adr/0008).
 func (e *event) admit(r ingest.Request) (ingest.Session, error) {
 	spec := e.spec.Load()
+	if !spec.IngestAllow.Admits(r.Remote.Addr()) {
+		return nil, notAllowed
+	}
 	s := &session{event: e, kick: r.Kick, remote: r.Remote.String(), addr: r.Remote.Addr(), encoder: r.Encoder, since: e.clock.now()}
 	e.mu.Lock()
 	if e.cur != nil && s.addr == e.loser && s.addr != e.cur.addr && s.since.Sub(e.lostAt) < rematch {
@@ -83,6 +86,20 @@ func (e *event) admit(r ingest.Request) (ingest.Session, error) {
 	e.log.Info("encoder connected", "remote", s.remote, "encoder", s.encoder)
 	return s, nil
 }
+
+// enforce disconnects a publisher whose address is not allowed any more.
+func (e *event) enforce() {
+	e.mu.Lock()
+	cur := e.cur
+	e.mu.Unlock()
+	if cur != nil && !e.spec.Load().IngestAllow.Admits(cur.addr) {
+		e.log.Warn("encoder disconnected: its address is not allowed any more", "remote", cur.remote)
+		cur.replace(notAllowed)
+	}
+}
+
+// notAllowed is what an encoder is told whose address is not in the event's list.
+var notAllowed = &ingest.Refusal{Code: ingest.CodeFailed, Description: "this address is not in the live event's ingest allow list"}
 
 // gone notes that s publishes no more. Only the present publisher's end counts.
 func (e *event) gone(s *session) {

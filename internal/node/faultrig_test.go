@@ -258,7 +258,7 @@ func (r *faultRig) until(t time.Time) {
 			at = r.next
 		}
 		if d := time.Until(at); d > 0 {
-			time.Sleep(d)
+			<-time.After(d)
 		}
 		if !time.Now().Before(r.next) {
 			r.look()

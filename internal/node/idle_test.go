@@ -20,7 +20,7 @@ func TestIdleReplay(t *testing.T) {
 		ctx, cancel := context.WithCancel(r.t.Context())
 		defer cancel()
 		go r.rt.rest(ctx)
-		time.Sleep(2 * idle) // fake time
+		<-time.After(2 * idle) // fake time
 		a.mu.Lock()
 		open := a.replay != nil
 		a.mu.Unlock()

@@ -3,11 +3,14 @@ package node
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"io"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -18,6 +21,8 @@ import (
 
 	"headwater.stream/api"
 	"headwater.stream/ingest"
+	"headwater.stream/internal/control"
+	"headwater.stream/internal/media"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -33,7 +38,9 @@ type running struct {
 	done   chan error
 }
 
-func start(t *testing.T, dir string) *running {
+func start(t *testing.T, dir string) *running { return startWith(t, dir, Config{}) }
+
+func startWith(t *testing.T, dir string, cfg Config) *running {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &running{t: t, dir: dir, stop: cancel, done: make(chan error, 1), http: &http.Client{Transport: &http.Transport{}}}
@@ -42,9 +49,9 @@ func start(t *testing.T, dir string) *running {
 		t.Fatal(err)
 	}
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
-	go func() {
-		r.done <- Run(ctx, Config{DataDir: dir, OriginListen: "127.0.0.1:0", ControlListen: "127.0.0.1:0", RTMPListen: "127.0.0.1:0", ReadyFile: file, SyncInterval: time.Second, Log: log})
-	}()
+	cfg.DataDir, cfg.OriginListen, cfg.ControlListen, cfg.RTMPListen, cfg.ReadyFile = dir, "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0", file
+	cfg.SyncInterval, cfg.Log = time.Second, log
+	go func() { r.done <- Run(ctx, cfg) }()
 	r.until("ready", func() bool {
 		select {
 		case err := <-r.done:
@@ -261,4 +268,68 @@ func TestLife(t *testing.T) {
 			return err == nil && len(left) == 0
 		})
 	}
+}
+
+// TestControlTLS talks to the control API over TLS with the certificate that the node made, which outlives a restart.
+func TestControlTLS(t *testing.T) {
+	dir := t.TempDir()
+	var first []byte
+	for range 2 {
+		r := startWith(t, dir, Config{ControlTLS: TLSSelf})
+		cert, err := os.ReadFile(filepath.Join(dir, certificateName))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if first == nil {
+			first = cert
+		}
+		if !bytes.Equal(first, cert) {
+			t.Error("the certificate changed over a restart")
+		}
+		roots := x509.NewCertPool()
+		roots.AppendCertsFromPEM(cert)
+		r.http.Transport.(*http.Transport).TLSClientConfig = &tls.Config{RootCAs: roots}
+		if _, err := r.client.ListLiveEvents(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if !strings.HasPrefix(r.ready.Control, "https://") {
+			t.Errorf("control URL %s", r.ready.Control)
+		}
+		info, err := os.Stat(filepath.Join(dir, privateKeyName))
+		if err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("private key: %v, %v", info, err)
+		}
+		r.end()
+	}
+}
+
+// TestAllowLists lets in, shuts out and disconnects by address.
+func TestAllowLists(t *testing.T) {
+	nobody := control.AllowList{}
+	faults(t, func(r *faultRig) {
+		s := r.send(publisher{audio: 48000}, 5*time.Second)
+		r.desired.Events[0].IngestAllow, r.desired.Events[0].PreviewAllow = nobody, nobody
+		r.apply()
+		if err := s.WriteSample(media.Sample{}); err == nil {
+			t.Error("a publisher that is not allowed any more goes on")
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+		if _, err := r.admit("192.0.2.1:1"); err == nil {
+			t.Error("a publisher that is not allowed was let in")
+		}
+		w := httptest.NewRecorder()
+		r.handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/"+faultPreview+"/preview.ism/master.m3u8", nil))
+		if w.Code != http.StatusForbidden {
+			t.Errorf("preview: status %d", w.Code)
+		}
+		r.desired.ViewerAllow = nobody
+		r.apply()
+		if status, _ := r.get("master.m3u8"); status != http.StatusForbidden {
+			t.Errorf("locator: status %d", status)
+		}
+		r.desired.ViewerAllow = nil
+		r.apply()
+	})
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -21,6 +22,7 @@ type routes struct {
 	previews map[string]*event // by preview locator, running events only
 	locators map[string]route
 	serving  bool // a streaming endpoint runs
+	viewers  control.AllowList
 }
 
 // route is a published locator.
@@ -31,7 +33,7 @@ type route struct {
 
 // makeRoutes makes the table of what is wanted and exists. r.mu is held.
 func (r *runtime) makeRoutes(d control.Desired) *routes {
-	t := &routes{events: map[string]*event{}, tokens: map[string]*event{}, previews: map[string]*event{}, locators: map[string]route{}, serving: d.EndpointRunning}
+	t := &routes{events: map[string]*event{}, tokens: map[string]*event{}, previews: map[string]*event{}, locators: map[string]route{}, serving: d.EndpointRunning, viewers: d.ViewerAllow}
 	for _, s := range d.Events {
 		t.tokens[s.Token] = nil
 		if e := r.events[s.ID]; e != nil && e.running.Load() && s.Running {
@@ -56,6 +58,9 @@ func (r *runtime) Resolve(_ context.Context, q origin.Request) (*origin.Channel,
 		if q.Name != locator.PreviewName {
 			return nil, origin.ErrNotFound
 		}
+		if !admits(e.spec.Load().PreviewAllow, q.RemoteAddr) {
+			return nil, origin.ErrAddress
+		}
 		return e.channel, nil
 	}
 	l, ok := t.locators[q.ID]
@@ -64,6 +69,9 @@ func (r *runtime) Resolve(_ context.Context, q origin.Request) (*origin.Channel,
 	}
 	if !t.serving {
 		return nil, origin.ErrStopped
+	}
+	if !admits(t.viewers, q.RemoteAddr) {
+		return nil, origin.ErrAddress
 	}
 	now := time.Now()
 	switch {
@@ -77,6 +85,15 @@ func (r *runtime) Resolve(_ context.Context, q origin.Request) (*origin.Channel,
 		return nil, origin.ErrNoMedia
 	}
 	return c, err
+}
+
+// admits reports whether the peer may come in; an address that cannot be read may only where everybody may.
+func admits(l control.AllowList, peer string) bool {
+	if l == nil {
+		return true
+	}
+	a, err := netip.ParseAddrPort(peer)
+	return err == nil && l.Admits(a.Addr())
 }
 
 // ingestApp is the RTMP application that access tokens are under: live/<token>.

@@ -4,6 +4,7 @@ package node
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -98,21 +99,37 @@ func open(cfg Config) (n *node, err error) {
 	if n.assets, err = fsstore.New(filepath.Join(cfg.DataDir, "assets"), opt); err != nil {
 		return n, err
 	}
+	clock := newClock()
+	secure, err := controlTLS(cfg, clock.now())
+	if err != nil {
+		return n, err
+	}
+	quotas, err := control.QuotasNamed(cfg.Quotas)
+	if err != nil {
+		return n, err
+	}
 	if err := n.listen(); err != nil {
 		return n, err
 	}
+	scheme := "http://"
+	if secure != nil {
+		scheme = "https://"
+	}
 	n.ready = Ready{
 		Origin:    "http://" + n.public(n.origin),
-		Control:   "http://" + local(n.api),
+		Control:   scheme + local(n.api),
 		RTMP:      "rtmp://" + n.public(n.rtmp),
 		TokenFile: tokenFile,
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	n.stopOutputs = cancel
-	n.runtime = newRuntime(ctx, newClock(), n.spools, n.assets, n.metrics, cfg)
+	if secure != nil {
+		n.api = tls.NewListener(n.api, secure)
+	}
+	n.runtime = newRuntime(ctx, clock, n.spools, n.assets, n.metrics, cfg)
 	n.metrics.watch(n.runtime)
 	n.control, err = control.New(n.state, &firstApply{runtime: n.runtime, done: n.applied}, control.Options{
-		RTMPBase: n.ready.RTMP, OriginBase: n.ready.Origin, DataDir: cfg.DataDir, Log: cfg.Log,
+		RTMPBase: n.ready.RTMP, OriginBase: n.ready.Origin, DataDir: cfg.DataDir, Quotas: quotas, Log: cfg.Log,
 	})
 	return n, err
 }
@@ -262,8 +279,8 @@ func (n *node) originHandler() http.Handler {
 
 // controlHandler serves the control API, and the metrics behind the same token.
 func (n *node) controlHandler() http.Handler {
-	tokens := api.SingleToken(n.token)
-	control := api.Handler(n.control, api.HandlerOptions{Tokens: tokens, Log: n.cfg.Log})
+	tokens := api.AnyToken(api.SingleToken(n.token), n.control.CheckToken)
+	control := api.Handler(n.control, api.HandlerOptions{Tokens: tokens, Ready: n.control.Ready, TrustForwarded: n.cfg.TrustForwarded, Log: n.cfg.Log})
 	metrics := promhttp.HandlerFor(n.metrics.registry, promhttp.HandlerOpts{})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/metrics" {

@@ -133,6 +133,7 @@ func (r *runtime) openEvents(d control.Desired, fail func(string, error)) {
 			continue
 		}
 		e.spec.Store(&s)
+		e.enforce()
 		if s.Running && !e.running.Swap(true) {
 			e.log.Info("live event runs")
 		}
@@ -193,6 +194,11 @@ func (r *runtime) removeAssets(d control.Desired, fail func(string, error)) {
 	exists := map[string]bool{}
 	for _, s := range d.Assets {
 		exists[s.ID] = true
+	}
+	for _, s := range d.Removed {
+		if r.byAsset[s.ID] == nil { // deleted before a restart
+			fail(s.ID, r.assets.Remove(s.Container))
+		}
 	}
 	for id, a := range r.byAsset {
 		if exists[id] {
