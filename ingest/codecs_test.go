@@ -3,7 +3,9 @@ package ingest
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -27,6 +29,7 @@ type cmafSession struct {
 	repairs  map[cmaf.RepairKind]int
 	ranges   []cmafRange
 	end      time.Duration
+	starts   []time.Duration // of the ranges
 	partOver int
 }
 
@@ -69,7 +72,8 @@ func (s *cmafSession) Begin(names []string, inits []media.Init, at time.Duration
 		r.first[i] = true
 	}
 	s.ranges = append(s.ranges, r)
-	return max(at, s.end), nil
+	s.starts = append(s.starts, max(at, s.end))
+	return s.starts[len(s.starts)-1], nil
 }
 
 func (s *cmafSession) Part(i int, p media.Part, _ bool) error {
@@ -273,5 +277,107 @@ func TestCodecsFromEncoderToPlayer(t *testing.T) {
 				decodes(t, out)
 			}
 		})
+	}
+}
+
+// body makes the RTMP body of a packet, with an FLV header or an enhanced one.
+func body(p Packet) []byte {
+	switch {
+	case p.FourCC == "mp4a" && p.Config:
+		return audioConfig(p.Data...)
+	case p.FourCC == "mp4a":
+		return audioFrame(p.Data...)
+	case p.FourCC == "avc1" && p.Config:
+		return videoConfig(p.Data)
+	case p.FourCC == "avc1":
+		return append(videoFrame(p.Sync, p.CTS), p.Data...)
+	case p.Config:
+		return exVideo(exSequenceStart, p.FourCC, p.Data...)
+	}
+	return exVideo(exCodedFrames, p.FourCC, append([]byte{byte(p.CTS >> 16), byte(p.CTS >> 8), byte(p.CTS)}, p.Data...)...)
+}
+
+// parameterSetsOf returns the parameter sets in a record as NAL units with lengths.
+func parameterSetsOf(t *testing.T, fourCC string, record []byte) []byte {
+	t.Helper()
+	if fourCC == "avc1" {
+		r, err := parseAVCRecord(record)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return withLengths(append(r.sps, r.pps...)...)
+	}
+	r, err := parseHEVCRecord(record)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return withLengths(r.sets(hevcVPS)[0], r.sets(hevcSPS)[0], r.sets(hevcPPS)[0])
+}
+
+// An encoder that goes on with another picture size, told by a new record or by parameter sets in the key frames alone,
+// makes a new range with a new initialization section at that key frame: nothing is lost, nothing decodes wrongly.
+func TestParametersChangeInMidStream(t *testing.T) {
+	for fourCC, args := range map[string][]string{
+		"avc1": {"-c:v", "libx264", "-preset", "ultrafast", "-bf", "2", "-g", "30", "-pix_fmt", "yuv420p"},
+		"hvc1": {"-c:v", "libx265", "-preset", "ultrafast", "-bf", "2", "-g", "30", "-tag:v", "hvc1", "-x265-params", "log-level=error:open-gop=0"},
+	} {
+		small := made(t, "small.mp4", append(args, "-vf", "scale=160:90", "-c:a", "aac")...)
+		large := made(t, "large.mp4", append(args, "-c:a", "aac")...)
+		for _, inBand := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s/in-band=%v", fourCC, inBand), func(t *testing.T) {
+				s := newCMAFSession(t)
+				limits := Limits{}.withDefaults()
+				d := newDemuxer(s, &limits, new(Counters), "")
+				base := int64(0)
+				for n, path := range []string{small, large} {
+					src, err := OpenSource(path)
+					if err != nil {
+						t.Fatal(err)
+					}
+					var sets []byte
+					for {
+						p, err := src.Next()
+						if errors.Is(err, io.EOF) {
+							break
+						} else if err != nil {
+							t.Fatal(err)
+						}
+						if p.Config && p.Kind == media.Video && inBand && n == 1 {
+							sets = parameterSetsOf(t, fourCC, p.Data)
+							continue
+						}
+						if p.Sync && p.Kind == media.Video {
+							p.Data = append(sets[:len(sets):len(sets)], p.Data...)
+						}
+						ts := base + p.DTS
+						s.at = time.Duration(ts) * time.Millisecond
+						if err := d.message(p.Kind, uint32(ts), body(p)); err != nil {
+							t.Fatal(err)
+						}
+					}
+					base += 3000
+					_ = src.Close()
+				}
+				if err := s.Close(); err != nil {
+					t.Fatal(err)
+				}
+				if len(s.ranges) != 2 {
+					t.Fatalf("%d ranges, repairs %v", len(s.ranges), s.repairs)
+				}
+				for i, width := range []int{160, 192} {
+					video, audio := s.write(i, media.Video), s.write(i, media.Audio)
+					if got := inspect(t, video, media.Video); got.Width != width || got.Frames != "90" {
+						t.Errorf("range %d: %+v", i, got)
+					}
+					decodes(t, video)
+					if got := inspect(t, audio, media.Audio); got.Frames < "135" || got.Frames > "143" {
+						t.Errorf("range %d: %+v", i, got)
+					}
+				}
+				if gap := s.starts[1] - s.starts[0] - 3*time.Second; gap < 0 || gap > 100*time.Millisecond {
+					t.Errorf("the second range begins %v late", gap)
+				}
+			})
+		}
 	}
 }

@@ -59,6 +59,9 @@ func (c *flac) configure(record []byte) (*media.Track, error) {
 }
 
 func (c *flac) frame(data []byte) (frame, error) {
+	if c.block == 0 {
+		return frame{}, errConfig
+	}
 	n := flacBlock(data)
 	if n == 0 || n > c.block {
 		return frame{}, errFLACFrame

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"headwater.stream/internal/media"
+	"headwater.stream/packager/cmaf"
 )
 
 // FuzzChunks feeds the chunk reader, as the guard does after the handshake: it must neither panic nor hold more memory
@@ -84,7 +85,7 @@ func depth(v any) int {
 // FuzzTags feeds the demuxer audio and video bodies, each behind two bytes of length and one of kind and time. What
 // reaches the session must be whole NAL units of a track it knows.
 func FuzzTags(f *testing.F) {
-	join := func(bodies ...[]byte) []byte {
+	messages := func(bodies ...[]byte) []byte {
 		var b []byte
 		for i, x := range bodies {
 			b = binary.BigEndian.AppendUint16(b, uint16(len(x)))
@@ -93,9 +94,12 @@ func FuzzTags(f *testing.F) {
 		return b
 	}
 	r, _ := parseAVCRecord(testAVCC())
-	f.Add(join(videoConfig(testAVCC()), audioConfig(ascLC...), videoFrame(true, 80, idr), audioFrame(rawAAC...)))
-	f.Add(join(videoConfig(testAVCC()), audioConfig(0x2b, 0x11, 0x88, 0), videoFrame(true, 0, r.sps[0], r.pps[0], idr)))
-	f.Add(join([]byte("\x90hvc1...."), []byte("\x9fOpus")))
+	f.Add(messages(videoConfig(testAVCC()), audioConfig(ascLC...), videoFrame(true, 80, idr), audioFrame(rawAAC...)))
+	f.Add(messages(videoConfig(testAVCC()), audioConfig(0x2b, 0x11, 0x88, 0), videoFrame(true, 0, r.sps[0], r.pps[0], idr)))
+	f.Add(messages([]byte("\x90hvc1...."), []byte("\x9fOpus")))
+	f.Add(messages(exVideo(0, "hvc1", testHVCC()...), audioConfig(ascLC...), exVideo(3, "hvc1", withLengths(testHEVCSPS(), hevcIDR)...)))
+	f.Add(messages(modEx(modExNano, []byte{1, 2, 3}, exVideo(1, "av01", append(av1Header, av1Key...)...)), exAudio(1, "Opus", 0xfc, 1)))
+	f.Add(messages(exVideo(1, "vp09", 0x82, 0x49, 0x83, 0x42, 0, 0x13, 0xf0, 0x0b, 0x30), exAudio(1, "ec-3", 0x0b, 0x77, 0, 3, 0x3f, 0x86, 0, 0)))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		limits := Limits{HoldBytes: 1 << 16}.withDefaults()
 		s := &memSession{keep: true}
@@ -125,4 +129,66 @@ func FuzzTags(f *testing.F) {
 			}
 		}
 	})
+}
+
+// fuzzCodec feeds a codec a record and access units cut from b: no panic, and whatever it takes for a track can be
+// carried to the last byte by the packager.
+func fuzzCodec(f *testing.F, id codecID, seeds ...[]byte) {
+	for _, s := range seeds {
+		f.Add(s, s)
+		for _, t := range seeds {
+			f.Add(s, t)
+		}
+	}
+	f.Fuzz(func(t *testing.T, record, au []byte) {
+		c := newCodec(id)
+		track, err := c.configure(record)
+		if err == nil && track != nil {
+			checkTrack(t, track)
+		}
+		for range 2 {
+			fr, err := c.frame(au)
+			if err != nil {
+				continue
+			}
+			if len(fr.data) == 0 {
+				t.Fatal("empty sample")
+			}
+			if fr.track != nil {
+				checkTrack(t, fr.track)
+			}
+		}
+	})
+}
+
+func checkTrack(t *testing.T, tr *media.Track) {
+	t.Helper()
+	if tr.Timescale == 0 || len(tr.Config) == 0 || tr.Kind == media.Audio && (tr.Channels == 0 || tr.FrameSamples == 0 || tr.SampleRate == 0) ||
+		tr.Kind == media.Video && (tr.Width <= 0 || tr.Height <= 0) {
+		t.Fatalf("track %+v", tr)
+	}
+	if _, err := cmaf.BuildInit(*tr); err != nil {
+		t.Fatalf("track %+v: %v", tr, err)
+	}
+}
+
+func FuzzHEVC(f *testing.F) { fuzzCodec(f, codecHEVC, testHVCC(), withLengths(testHEVCSPS(), hevcIDR)) }
+func FuzzAV1(f *testing.F) {
+	fuzzCodec(f, codecAV1, append([]byte{0x81, 0, 12, 0}, av1Header...), join(av1TD, av1Header, av1Key), av1Inter)
+}
+func FuzzVP9(f *testing.F) {
+	fuzzCodec(f, codecVP9, []byte{0, 31, 0x82, 1, 1, 1, 0, 0}, []byte{0x82, 0x49, 0x83, 0x42, 0, 0x13, 0xf0, 0x0b, 0x30})
+}
+func FuzzOpus(f *testing.F) {
+	fuzzCodec(f, codecOpus, []byte("OpusHead\x01\x02\x38\x01\x80\xbb\x00\x00\x00\x00\x00"), []byte{0xff, 3, 1})
+}
+func FuzzAC3(f *testing.F) {
+	fuzzCodec(f, codecAC3, append([]byte{0x0b, 0x77, 0, 0, 0x00, 0x40, 0x40, 0x84}, make([]byte, 120)...))
+}
+func FuzzEAC3(f *testing.F) {
+	fuzzCodec(f, codecEAC3, []byte{0x0b, 0x77, 0, 3, 0x3f, 0x86, 0, 0}, []byte{0x0b, 0x77, 0, 3, 0x3f, 0x86, 0, 0, 0x0b, 0x77, 0x40, 5, 0x34, 0x86, 0, 0xc1, 0, 0, 0, 0})
+}
+func FuzzFLAC(f *testing.F) {
+	fuzzCodec(f, codecFLAC, join([]byte("fLaC\x80\x00\x00\x22\x12\x00\x12\x00"), make([]byte, 6), []byte{0x0b, 0xb8, 0x02, 0xf0}, make([]byte, 20)),
+		[]byte{0xff, 0xf8, 0x7a, 0x18, 0xc2, 0x80, 0x03, 0xff, 0, 0})
 }

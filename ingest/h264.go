@@ -154,6 +154,9 @@ func frameRate(s *mch264.SPS) media.Rational {
 }
 
 func (c *h264) frame(data []byte) (frame, error) {
+	if c.lengthSize == 0 {
+		return frame{}, errConfig
+	}
 	out := data
 	if c.lengthSize != 4 {
 		var err error

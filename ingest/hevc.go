@@ -242,6 +242,9 @@ func hevcFrameRate(nal []byte) (rate media.Rational) {
 }
 
 func (c *hevc) frame(data []byte) (frame, error) {
+	if c.lengthSize == 0 {
+		return frame{}, errConfig
+	}
 	out := data
 	if c.lengthSize != 4 {
 		var err error

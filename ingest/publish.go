@@ -145,7 +145,7 @@ func (p *player) loopLength() int64 {
 }
 
 // session publishes over one connection until src, ctx or the connection ends.
-func (p *player) session(ctx context.Context, t target, opt PublishOptions, log *slog.Logger) error {
+func (p *player) session(ctx context.Context, t target, opt PublishOptions, log *slog.Logger) (err error) {
 	c, err := dial(ctx, t, opt)
 	if err != nil {
 		return err
@@ -162,7 +162,16 @@ func (p *player) session(ctx context.Context, t target, opt PublishOptions, log 
 			}
 		}
 	}()
-	defer c.end(done)
+	defer func() {
+		c.end(done)
+		if err != nil || len(failed) == 0 {
+			return
+		}
+		var r *Refusal
+		if said := <-failed; errors.As(said, &r) { // a clip can be sent before it is refused
+			err = said
+		}
+	}()
 	err = p.play(ctx, c, opt, failed)
 	if err == nil || errors.Is(err, errSource) {
 		return err
