@@ -163,10 +163,21 @@ func TestHugeRequests(t *testing.T) {
 		<-stopped
 	}()
 	for name, text := range map[string]string{
-		"query":   "GET " + base + "v1/media.m3u8?" + strings.Repeat("a=b&", 1<<18) + " HTTP/1.1\r\nHost: x\r\n\r\n",
-		"header":  "GET " + base + "v1/media.m3u8 HTTP/1.1\r\nHost: x\r\nX: " + strings.Repeat("y", 1<<20) + "\r\n\r\n",
-		"both":    "GET /time HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /time HTTP/1.1\r\nHost: x\r\n\r\n",
-		"garbage": "\x16\x03\x01 hello\r\n\r\n",
+		"query":              "GET " + base + "v1/media.m3u8?" + strings.Repeat("a=b&", 1<<18) + " HTTP/1.1\r\nHost: x\r\n\r\n",
+		"header":             "GET " + base + "v1/media.m3u8 HTTP/1.1\r\nHost: x\r\nX: " + strings.Repeat("y", 1<<20) + "\r\n\r\n",
+		"headers":            "GET " + base + "v1/media.m3u8 HTTP/1.1\r\nHost: x\r\n" + strings.Repeat("X: "+strings.Repeat("y", 1000)+"\r\n", 16<<10) + "\r\n",
+		"both":               "GET /time HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /time HTTP/1.1\r\nHost: x\r\n\r\n",
+		"two lengths":        "GET /time HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nContent-Length: 5\r\n\r\nGET /time HTTP/1.1\r\nHost: x\r\n\r\n",
+		"odd coding":         "GET /time HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\nGET /time HTTP/1.1\r\nHost: x\r\n\r\n",
+		"two codings":        "GET /time HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\nGET /time HTTP/1.1\r\nHost: x\r\n\r\n",
+		"space before colon": "GET /time HTTP/1.1\r\nHost: x\r\nContent-Length : 5\r\n\r\nGET /time HTTP/1.1\r\nHost: x\r\n\r\n",
+		"folded":             "GET /time HTTP/1.1\r\nHost: x\r\nTransfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\nGET /time HTTP/1.1\r\nHost: x\r\n\r\n",
+		"no host":            "GET /time HTTP/1.1\r\n\r\n",
+		"two hosts":          "GET /time HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n",
+		"no path":            "GET HTTP/1.1\r\nHost: x\r\n\r\n",
+		"version":            "GET /time HTTP/9.9\r\nHost: x\r\n\r\n",
+		"NUL":                "GET /time HTTP/1.1\r\nHost: x\r\nX: a\x00b\r\n\r\n",
+		"garbage":            "\x16\x03\x01 hello\r\n\r\n",
 	} {
 		c, err := net.Dial("tcp", l.Addr().String())
 		if err != nil {
@@ -177,7 +188,7 @@ func TestHugeRequests(t *testing.T) {
 		}
 		go func() { _, _ = io.WriteString(c, text) }() // the server may close before it has all
 		reply, _ := io.ReadAll(c)                      // and reset the connection then
-		if n := strings.Count(string(reply), "HTTP/1.1 "); n != 1 || !strings.HasPrefix(string(reply), "HTTP/1.1 4") {
+		if n := strings.Count(string(reply), "HTTP/1.1 "); n != 1 || !strings.HasPrefix(string(reply), "HTTP/1.1 4") && !strings.HasPrefix(string(reply), "HTTP/1.1 50") {
 			t.Errorf("%s: %d answers, %.60q", name, n, reply)
 		}
 		if err := c.Close(); err != nil {
