@@ -249,3 +249,59 @@ func TestFrameLengthsOfAAC(t *testing.T) {
 		}
 	}
 }
+
+// Audio that comes late, or goes on with another configuration, costs no picture: the range goes on to the next key frame.
+func TestAudioChangesInMidStream(t *testing.T) {
+	rate := media.Rational{Num: 30, Den: 1}
+	other := audioTrack(48000)
+	other.Config, other.Channels = []byte{0x11, 0x88}, 1
+	for name, before := range map[string][]media.Track{
+		"late":    {videoTrack(t, rate)},
+		"another": {videoTrack(t, rate), audioTrack(48000)},
+	} {
+		rec := &record{t: t, limits: Plan(nil, 2*time.Second, 200*time.Millisecond)}
+		p := New(Config{Aim: 2 * time.Second, Limit: rec.limits.SegmentTarget, Part: rec.limits.PartTarget}, rec)
+		if err := p.SetTracks(before); err != nil {
+			t.Fatal(err)
+		}
+		changed, frames := false, 0
+		for _, e := range (generator{fps: 30, gop: 60, audioRate: 48000}).run(12) {
+			if !changed && e.ms > 5300 {
+				changed = true
+				if err := p.SetTracks([]media.Track{videoTrack(t, rate), other}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if e.sample.Track == 0 {
+				frames++
+			}
+			if e.sample.Track >= len(before) && !changed {
+				continue
+			}
+			if err := p.Write(e.sample, time.Duration(e.ms*1e6)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := p.Close(); err != nil {
+			t.Fatal(err)
+		}
+		rec.check()
+		if len(rec.ranges) != 2 || len(rec.cur().tracks) != 2 || rec.cur().tracks[1].Channels != 1 {
+			t.Fatalf("%s: %d ranges", name, len(rec.ranges))
+		}
+		got := 0
+		for _, r := range rec.ranges {
+			for _, seg := range r.segs[0] {
+				for _, part := range seg.parts {
+					got += len(decodePart(t, part))
+				}
+			}
+		}
+		if got != frames {
+			t.Errorf("%s: %d of %d frames", name, got, frames)
+		}
+		if s := rec.cur().start; s != 6*time.Second {
+			t.Errorf("%s: the second range begins at %v", name, s)
+		}
+	}
+}

@@ -1,8 +1,10 @@
 package cmaf
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"headwater.stream/internal/media"
@@ -99,14 +101,32 @@ func (p *Packager) SetTracks(tracks []media.Track) error {
 		counts[mt.Kind]++
 		list = append(list, newTrack(p, i, mt, fmt.Sprintf("%c%d", mt.Kind.String()[0], counts[mt.Kind]), init))
 	}
+	restart := false
 	if p.err == nil && p.active != nil {
-		// What is open ends here: samples of the old configuration are all in.
-		if err := p.endRange(); err != nil {
+		if kept, ok := p.keep(list); ok {
+			list, restart = kept, true
+		} else if err := p.endRange(); err != nil { // samples of the old configuration are all in
 			return err
 		}
 	}
-	p.tracks, p.restart = list, false
+	p.tracks, p.restart = list, restart
 	return p.err
+}
+
+// keep says whether the open range can go on until the next key frame although other tracks than the lead have changed
+// or come: without a key frame there is no new range, and the pictures until then would be lost. It returns list with
+// the tracks that are as before in place of their likes.
+func (p *Packager) keep(list []*track) ([]*track, bool) {
+	if p.lead.kind != media.Video {
+		return nil, false
+	}
+	kept := slices.Clone(list)
+	for i, t := range list {
+		if i < len(p.tracks) && p.tracks[i].name == t.name && p.tracks[i].media.Codec == t.media.Codec && bytes.Equal(p.tracks[i].init, t.init) {
+			kept[i] = p.tracks[i]
+		}
+	}
+	return kept, slices.Contains(kept, p.lead)
 }
 
 // Write takes the next sample of a track. at is the time since the event's anchor at which it arrived; it is looked at
