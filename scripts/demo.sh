@@ -31,7 +31,8 @@ rm -f "$ready"
 pids=()
 up=
 finish() {
-  trap - EXIT INT TERM
+  trap - EXIT
+  trap '' INT TERM # a second Ctrl-C must not leave the daemon behind
   [ -z "$up" ] || printf '\nStopping…\n'
   # The publisher first, so that the daemon sees it leave.
   for ((i = ${#pids[@]} - 1; i >= 0; i--)); do
