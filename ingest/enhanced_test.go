@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"os"
+	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -294,5 +297,39 @@ func TestInBandParameterSetsOfHEVC(t *testing.T) {
 	r, err := parseHEVCRecord(s.session.setups[1][0].Config)
 	if err != nil || len(r.sets(hevcSPS)) != 1 || !bytes.Equal(r.sets(hevcSPS)[0], larger) || r.head[12] != 0x5a {
 		t.Errorf("record %+v: %v", r, err)
+	}
+}
+
+// An FLV file with enhanced tags can be published as it is.
+func TestEnhancedFLVFile(t *testing.T) {
+	file := []byte("FLV\x01\x05\x00\x00\x00\x09\x00\x00\x00\x00")
+	for _, m := range []struct {
+		typ  byte
+		ts   byte
+		body []byte
+	}{
+		{typeVideo, 0, exVideo(4, "hvc1", 2, 0, 0)},
+		{typeVideo, 0, exVideo(0, "hvc1", testHVCC()...)},
+		{typeAudio, 0, exAudio(1, "ac-3", 0x0b, 0x77)},
+		{typeVideo, 40, exVideo(1, "hvc1", append([]byte{0, 0, 80}, withLengths(hevcIDR)...)...)},
+		{typeVideo, 80, append([]byte{0xa3}, exVideo(3, "hvc1", withLengths(hevcSlice)...)[1:]...)},
+	} {
+		file = append(file, m.typ, 0, byte(len(m.body)>>8), byte(len(m.body)), 0, 0, m.ts, 0, 0, 0, 0)
+		file = append(append(file, m.body...), 0, 0, 0, 0)
+	}
+	path := filepath.Join(t.TempDir(), "clip.flv")
+	if err := os.WriteFile(path, file, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	src := open(t, path)
+	for i, want := range []Packet{
+		{Kind: media.Video, FourCC: "hvc1", Config: true, Sync: true, Data: testHVCC()},
+		{Kind: media.Audio, FourCC: "ac-3", Sync: true, Data: []byte{0x0b, 0x77}},
+		{Kind: media.Video, FourCC: "hvc1", Sync: true, DTS: 40, CTS: 80, Data: withLengths(hevcIDR)},
+		{Kind: media.Video, FourCC: "hvc1", DTS: 80, Data: withLengths(hevcSlice)},
+	} {
+		if got, err := src.Next(); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("packet %d: %+v, want %+v: %v", i, got, want, err)
+		}
 	}
 }

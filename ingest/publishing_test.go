@@ -86,7 +86,7 @@ func TestWhatEncodersAskFor(t *testing.T) {
 	gate := new(memGate)
 	s := startServer(t, gate, Limits{})
 	for _, body := range [][]byte{nil, {amfNull}, {amfUndefined}, appendAMFString(nil, "app"),
-		appendAMFObject(nil, "app", 5.0, "tcUrl", true, "capabilities", "x", "flashVer", nil, "fourCcList", nil)} {
+		appendAMFObject(nil, "app", 5.0, "tcUrl", true, "capabilities", "x", "flashVer", nil, "fourCcList", nil), enhancedConnect()} {
 		p := connectPeer(t, s.addr)
 		p.command(0, "connect", 1, body)
 		p.await("_result")
@@ -104,6 +104,19 @@ func TestWhatEncodersAskFor(t *testing.T) {
 			t.Errorf("publish answered with %+v", c)
 		}
 	}
+}
+
+// enhancedConnect is the object of a connect from an encoder that speaks enhanced RTMP v2.
+func enhancedConnect() []byte {
+	key := func(b []byte, name string) []byte { return append(append(b, 0, byte(len(name))), name...) }
+	b := appendAMFObject(nil, "app", "live", "capsEx", 15.0)
+	b = b[:len(b)-3] // goes on
+	b = append(key(b, "fourCcList"), amfStrictArray, 0, 0, 0, 3)
+	for _, c := range []string{"av01", "hvc1", "Opus"} {
+		b = appendAMFString(b, c)
+	}
+	b = append(key(b, "videoFourCcInfoMap"), appendAMFObject(nil, "*", 7.0, "hvc1", 3.0)...)
+	return append(b, 0, 0, 9)
 }
 
 func TestPublishAgainOnOneConnection(t *testing.T) {
