@@ -12,9 +12,9 @@ import (
 )
 
 // A viewer must take stallStep bytes within stallTime, or the connection is dropped: what it holds is then a socket buffer
-// and a slice of what all share.
+// and a slice of what all share. A part of 10 Mbit/s video is written in one step.
 const (
-	stallStep = 128 << 10
+	stallStep = 256 << 10
 	stallTime = 30 * time.Second
 )
 
@@ -24,9 +24,9 @@ func (h *Handler) send(w http.ResponseWriter, r *http.Request, status int, body 
 		head["Content-Length"] = []string{strconv.FormatInt(size, 10)}
 	}
 	rc := http.NewResponseController(w)
-	extend(rc)
 	w.WriteHeader(status)
-	if r.Method == http.MethodHead {
+	if r.Method == http.MethodHead || size == 0 {
+		extend(rc)
 		return
 	}
 	var err error
@@ -55,9 +55,9 @@ func put(w io.Writer, rc *http.ResponseController, b []byte) error {
 // an error the body is shorter than its Content-Length, so net/http ends the connection and no viewer takes it for whole.
 func (h *Handler) sendFile(w http.ResponseWriter, r *http.Request, status int, f media.File, size int64) {
 	rc := http.NewResponseController(w)
-	extend(rc)
 	w.WriteHeader(status)
-	if r.Method == http.MethodHead {
+	if r.Method == http.MethodHead || size == 0 {
+		extend(rc)
 		return
 	}
 	h.sent(size, putFile(w, rc, f, size))
