@@ -12,7 +12,7 @@ func (a *app) publishCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "publish FILE URL",
 		Short: "Send a file to a live event by RTMP, in real time, as an encoder would",
-		Long: `Send an FLV or MP4 file with H.264 and AAC to a live event by RTMP, in real time, as an encoder would.
+		Long: `Send an FLV or MP4 file (H.264, HEVC, AV1 or VP9; AAC, Opus, AC-3, E-AC-3 or FLAC) to a live event by RTMP, in real time, as an encoder would.
 URL is the ingest URL of the event and a stream key: rtmp://HOST:1935/live/TOKEN/KEY`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
