@@ -195,6 +195,7 @@ func TestNginxCache(t *testing.T) {
 	t.Run("crowd", func(t *testing.T) { crowdThroughCache(t, n, counter, tracks) })
 	t.Run("errors", func(t *testing.T) { errorsThroughCache(t, n, counter, tracks["video"]) })
 	t.Run("spellings", func(t *testing.T) { spellingsThroughCache(t, n, counter, tracks["video"]) })
+	t.Run("unkept", func(t *testing.T) { unkeptThroughCache(t, n, path(DASH(c.Public))) })
 	t.Run("flight", func(t *testing.T) { flightThroughCache(t, n, tracks["video"]) })
 	encoder.Alive(t)
 }
@@ -363,6 +364,33 @@ func spellingsThroughCache(t *testing.T, n *Nginx, counter *Counter, u string) {
 		if err != nil || r.Header.Get("Content-Encoding") != want {
 			t.Errorf("Accept-Encoding %q: %q %v", coding, r.Header.Get("Content-Encoding"), err)
 		}
+	}
+}
+
+// unkeptThroughCache: what is new each time is not queued for.
+func unkeptThroughCache(t *testing.T, n *Nginx, mpd string) {
+	for _, target := range []string{mpd, strings.Replace(mpd, "manifest.mpd", "manifest(format=mpd-time-cmaf)", 1), "/time"} {
+		var wg sync.WaitGroup
+		began := time.Now()
+		for range 30 {
+			wg.Go(func() {
+				r, err := n.Get(target)
+				if err != nil || r.Status != 200 {
+					t.Errorf("%s: %d %v", target, r.Status, err)
+				}
+			})
+		}
+		wg.Wait()
+		if took := time.Since(began); took > 2*time.Second { // one after another they would take 15 s
+			t.Errorf("thirty requests for %s took %v", target, took)
+		}
+	}
+	r, err := n.Get(mpd)
+	if err != nil || r.Header.Get("Etag") == "" {
+		t.Fatalf("no entity tag: %v", err)
+	}
+	if r, err := n.Get(mpd, "If-None-Match", r.Header.Get("Etag")); err != nil || r.Status != 304 && r.Status != 200 {
+		t.Errorf("If-None-Match: %d %v", r.Status, err)
 	}
 }
 
