@@ -205,12 +205,17 @@ func (p *Page) Until(t *testing.T, d time.Duration, what string, want func(Stats
 	return p.Stats()
 }
 
-// Plays waits until seconds more of media were played, without a fatal error.
+// Plays waits until seconds more of media were played, with pictures, without a fatal error.
 func (p *Page) Plays(t *testing.T, seconds float64, d time.Duration) Stats {
 	t.Helper()
 	before := p.Stats()
 	s := p.Until(t, d, fmt.Sprintf("playing %.0f s", seconds), func(s Stats) bool {
-		return s.Fatal > before.Fatal || s.Played >= before.Played+seconds && s.Frames > 0
+		// A player that was started again counts frames anew. Sound alone does not count as playing.
+		shown := s.Frames - before.Frames
+		if s.Starts != before.Starts || shown < 0 {
+			shown = s.Frames
+		}
+		return s.Fatal > before.Fatal || s.Played >= before.Played+seconds && float64(shown) > 10*(s.Played-before.Played)
 	})
 	if s.Fatal > before.Fatal {
 		t.Fatalf("fatal error\n%s", p)
