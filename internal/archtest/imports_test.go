@@ -10,6 +10,7 @@ import (
 // that is missing here fails the test, so that a new room is a decision.
 var rooms = map[string][]string{
 	"internal/media":    {},
+	"internal/filter":   {"internal/media"},
 	"internal/timeline": {"internal/media"},
 
 	"ingest":        {"internal/media"},

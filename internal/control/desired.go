@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"math"
 	"net/netip"
 	"reflect"
@@ -53,6 +54,17 @@ func (s *Service) plan() (Desired, pending) {
 	for _, l := range s.locators.rows {
 		d.Locators = append(d.Locators, s.locatorSpec(&l.rec, served))
 	}
+	for _, f := range s.filters.rows {
+		spec := FilterSpec{Name: f.rec.Name, Properties: f.rec.Properties}
+		if f.rec.Asset != "" {
+			a := s.assets.find(f.rec.Asset)
+			if a == nil {
+				continue // it goes with its asset
+			}
+			spec.AssetID = a.rec.ID
+		}
+		d.Filters = append(d.Filters, spec)
+	}
 	for k, e := range s.endpoints.rows {
 		if e.rec.Operation != "" {
 			p.endpoints = append(p.endpoints, k)
@@ -67,6 +79,9 @@ func (s *Service) plan() (Desired, pending) {
 	slices.SortFunc(d.Assets, func(a, b AssetSpec) int { return strings.Compare(a.ID, b.ID) })
 	slices.SortFunc(d.Removed, func(a, b AssetSpec) int { return strings.Compare(a.ID, b.ID) })
 	slices.SortFunc(d.Locators, func(a, b LocatorSpec) int { return strings.Compare(a.ID, b.ID) })
+	slices.SortFunc(d.Filters, func(a, b FilterSpec) int {
+		return cmp.Or(strings.Compare(a.AssetID, b.AssetID), strings.Compare(a.Name, b.Name))
+	})
 	return d, p
 }
 
@@ -112,7 +127,12 @@ func allowList(ip *api.IPAccessControl) AllowList {
 func (d *Desired) equal(o *Desired) bool {
 	sameEvent := func(a, b EventSpec) bool { return reflect.DeepEqual(a, b) }
 	return d.EndpointRunning == o.EndpointRunning && d.MaxCacheAge == o.MaxCacheAge && reflect.DeepEqual(d.ViewerAllow, o.ViewerAllow) &&
-		slices.Equal(d.Outputs, o.Outputs) && slices.Equal(d.Assets, o.Assets) && slices.Equal(d.Removed, o.Removed) && slices.Equal(d.Locators, o.Locators) && slices.EqualFunc(d.Events, o.Events, sameEvent)
+		slices.Equal(d.Outputs, o.Outputs) && slices.Equal(d.Assets, o.Assets) && slices.Equal(d.Removed, o.Removed) && slices.EqualFunc(d.Locators, o.Locators, LocatorSpec.equal) &&
+		reflect.DeepEqual(d.Filters, o.Filters) && slices.EqualFunc(d.Events, o.Events, sameEvent)
+}
+
+func (l LocatorSpec) equal(o LocatorSpec) bool {
+	return l.ID == o.ID && l.AssetID == o.AssetID && l.StartTime.Equal(o.StartTime) && l.EndTime.Equal(o.EndTime) && l.HLS == o.HLS && l.DASH == o.DASH && slices.Equal(l.Filters, o.Filters)
 }
 
 func eventSpec(e *eventRec) EventSpec {
@@ -144,7 +164,7 @@ func outputSpec(o *outputRec) OutputSpec {
 type protocolSet struct{ hls, dash bool }
 
 func (s *Service) locatorSpec(l *locatorRec, served map[string]protocolSet) LocatorSpec {
-	spec := LocatorSpec{ID: l.Properties.StreamingLocatorID, AssetID: l.AssetID}
+	spec := LocatorSpec{ID: l.Properties.StreamingLocatorID, AssetID: l.AssetID, Filters: l.Properties.Filters}
 	if t := l.Properties.StartTime; t != nil {
 		spec.StartTime = t.Time
 	}

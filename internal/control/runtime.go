@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/netip"
 	"time"
+
+	"headwater.stream/api"
 )
 
 // Desired is everything that should be running or reachable: a pure function of the stored records. The reconcile loop
@@ -14,6 +16,7 @@ type Desired struct {
 	Assets   []AssetSpec
 	Removed  []AssetSpec // being deleted, perhaps since before a crash: their directories have to be gone when Apply returns
 	Locators []LocatorSpec
+	Filters  []FilterSpec
 	// EndpointRunning says whether any streaming endpoint runs: while none does, published locators answer nothing.
 	EndpointRunning bool
 	// ViewerAllow are the addresses that may watch what locators publish: those that any running endpoint lets in.
@@ -80,6 +83,14 @@ type LocatorSpec struct {
 	StartTime time.Time // zero: at once
 	EndTime   time.Time // zero: never
 	HLS, DASH bool      // enabledProtocols of its policy
+	Filters   []string  // names of filters that always apply
+}
+
+// FilterSpec is an account filter, or one of an asset, which wins over an account filter of the same name.
+type FilterSpec struct {
+	AssetID    string // "": of the account
+	Name       string // names are matched without regard to case
+	Properties api.FilterProperties
 }
 
 // Runtime is what runs: the data plane behind the control plane. internal/node implements it, memory doubles in tests.

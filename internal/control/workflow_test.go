@@ -1,6 +1,7 @@
 package control_test
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 
@@ -61,7 +62,7 @@ func TestWorkflow(t *testing.T) {
 	const id = "5a3b1f0e-0000-4000-8000-0123456789ab"
 	l := &api.StreamingLocator{Properties: api.StreamingLocatorProperties{AssetName: "Recording 1", StreamingPolicyName: "predefined_clearstreamingonly", StreamingLocatorID: strings.ToUpper(id)}}
 	must[*api.StreamingLocator](t)(p.CreateStreamingLocator(ctx, "loc", l))
-	if d = p.runtime.desired(); len(d.Locators) != 1 || d.Locators[0] != (control.LocatorSpec{ID: id, AssetID: asset.Properties.AssetID, HLS: true, DASH: true}) {
+	if d = p.runtime.desired(); len(d.Locators) != 1 || !reflect.DeepEqual(d.Locators[0], control.LocatorSpec{ID: id, AssetID: asset.Properties.AssetID, HLS: true, DASH: true}) {
 		t.Errorf("the runtime publishes %+v", d.Locators)
 	}
 	paths := must[*api.Paths](t)(p.StreamingLocatorPaths(ctx, "loc"))

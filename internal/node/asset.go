@@ -12,7 +12,6 @@ import (
 	"headwater.stream/archive"
 	"headwater.stream/internal/control"
 	"headwater.stream/internal/media"
-	"headwater.stream/origin"
 	"headwater.stream/packager/dash"
 	"headwater.stream/packager/hls"
 )
@@ -23,8 +22,8 @@ type asset struct {
 	log   *slog.Logger
 	spec  atomic.Pointer[control.AssetSpec]
 
-	channel atomic.Pointer[origin.Channel] // what viewers get; nil until it is known
-	used    atomic.Int64                   // when it was asked for last, Unix seconds
+	shown atomic.Pointer[shown] // what viewers get; nil until it is known
+	used  atomic.Int64          // when it was asked for last, Unix seconds
 
 	mu     sync.Mutex
 	output *output        // that records it, nil when none does
@@ -35,14 +34,14 @@ type asset struct {
 var errNoMedia = errors.New("the asset has no recording yet")
 
 // open returns what viewers of the asset get.
-func (a *asset) open(now time.Time) (*origin.Channel, error) {
+func (a *asset) open(now time.Time) (*shown, error) {
 	a.used.Store(now.Unix())
-	if c := a.channel.Load(); c != nil {
+	if c := a.shown.Load(); c != nil {
 		return c, nil
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if c := a.channel.Load(); c != nil {
+	if c := a.shown.Load(); c != nil {
 		return c, nil
 	}
 	if a.output != nil {
@@ -52,7 +51,7 @@ func (a *asset) open(now time.Time) (*origin.Channel, error) {
 }
 
 // openReplay opens the directory; after is what viewers have had so far, nil if nothing. a.mu is held.
-func (a *asset) openReplay(after *origin.Channel) (*origin.Channel, error) {
+func (a *asset) openReplay(after *shown) (*shown, error) {
 	dir, err := a.store.Open(a.spec.Load().Container)
 	if err != nil {
 		return nil, err
@@ -66,8 +65,8 @@ func (a *asset) openReplay(after *origin.Channel) (*origin.Channel, error) {
 		return nil, err
 	}
 	a.replay = r
-	c := origin.NewChannel(r, origin.ChannelOptions{After: after})
-	a.channel.Store(c)
+	c := show(r, after)
+	a.shown.Store(c)
 	return c, nil
 }
 
@@ -91,7 +90,7 @@ func (a *asset) close() error {
 	if a.replay == nil {
 		return nil
 	}
-	a.channel.Store(nil)
+	a.shown.Store(nil)
 	err := a.replay.Close()
 	a.replay = nil
 	return err
@@ -156,7 +155,7 @@ func startOutput(ctx context.Context, spec control.OutputSpec, e *event, a *asse
 		_ = o.rec.Run(ctx)
 	}()
 	a.output = o
-	a.channel.Store(origin.NewChannel(o.rec, origin.ChannelOptions{}))
+	a.shown.Store(show(o.rec, nil))
 	return o, nil
 }
 
@@ -176,8 +175,8 @@ func (o *output) finish(ctx context.Context) error {
 		o.log.Error("closing the recording", "err", err)
 	}
 	// Viewers go over to the replay of the same bytes; those inside the recorder's last View have it to the end.
-	if _, err := a.openReplay(a.channel.Load()); err != nil {
-		a.channel.Store(nil)
+	if _, err := a.openReplay(a.shown.Load()); err != nil {
+		a.shown.Store(nil)
 		if !errors.Is(err, errNoMedia) {
 			return err
 		}
@@ -193,6 +192,6 @@ func (o *output) pause() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.output = nil
-	a.channel.Store(nil)
+	a.shown.Store(nil)
 	return o.dir.Close()
 }

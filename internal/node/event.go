@@ -15,7 +15,6 @@ import (
 	"headwater.stream/internal/control"
 	"headwater.stream/internal/media"
 	"headwater.stream/internal/timeline"
-	"headwater.stream/origin"
 	"headwater.stream/packager/cmaf"
 )
 
@@ -29,7 +28,7 @@ type event struct {
 	metrics *metrics
 	dir     archive.Dir
 	tl      *timeline.Timeline
-	channel *origin.Channel
+	shown   *shown // the preview
 
 	spec    atomic.Pointer[control.EventSpec]
 	running atomic.Bool
@@ -51,7 +50,7 @@ func openEvent(spec control.EventSpec, dir archive.Dir, span time.Duration, c cl
 	if err != nil {
 		return nil, errors.Join(err, dir.Close())
 	}
-	e := &event{log: log.With("event", spec.Name), clock: c, metrics: m, dir: dir, tl: tl, channel: origin.NewChannel(tl, origin.ChannelOptions{})}
+	e := &event{log: log.With("event", spec.Name), clock: c, metrics: m, dir: dir, tl: tl, shown: show(tl, nil)}
 	e.spec.Store(&spec)
 	return e, nil
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,19 +22,22 @@ type routes struct {
 	tokens   map[string]*event // by access token; those of stopped events lead to nil
 	previews map[string]*event // by preview locator, running events only
 	locators map[string]route
+	filters  filters
 	serving  bool // a streaming endpoint runs
 	viewers  control.AllowList
 }
 
 // route is a published locator.
 type route struct {
-	spec  control.LocatorSpec
-	asset *asset
+	spec    control.LocatorSpec
+	asset   *asset
+	filters []*namedFilter // those that always apply; nil in it: one that does not exist
 }
 
 // makeRoutes makes the table of what is wanted and exists. r.mu is held.
 func (r *runtime) makeRoutes(d control.Desired) *routes {
-	t := &routes{events: map[string]*event{}, tokens: map[string]*event{}, previews: map[string]*event{}, locators: map[string]route{}, serving: d.EndpointRunning, viewers: d.ViewerAllow}
+	t := &routes{events: map[string]*event{}, tokens: map[string]*event{}, previews: map[string]*event{}, locators: map[string]route{}, filters: compileFilters(d.Filters),
+		serving: d.EndpointRunning, viewers: d.ViewerAllow}
 	for _, s := range d.Events {
 		t.tokens[s.Token] = nil
 		if e := r.events[s.ID]; e != nil && e.running.Load() && s.Running {
@@ -42,7 +46,7 @@ func (r *runtime) makeRoutes(d control.Desired) *routes {
 	}
 	for _, l := range d.Locators {
 		if a := r.byAsset[l.AssetID]; a != nil {
-			t.locators[l.ID] = route{l, a}
+			t.locators[l.ID] = route{l, a, t.filters.named(l.AssetID, l.Filters)}
 		}
 	}
 	return t
@@ -50,9 +54,6 @@ func (r *runtime) makeRoutes(d control.Desired) *routes {
 
 // Resolve implements origin.Resolver: previews need nothing but a running event; locators need a running endpoint.
 func (r *runtime) Resolve(_ context.Context, q origin.Request) (*origin.Channel, error) {
-	if len(q.Filters) > 0 {
-		return nil, origin.ErrNoFilter
-	}
 	t := r.routes.Load()
 	if e := t.previews[q.ID]; e != nil {
 		if q.Name != locator.PreviewName {
@@ -61,7 +62,11 @@ func (r *runtime) Resolve(_ context.Context, q origin.Request) (*origin.Channel,
 		if !admits(e.spec.Load().PreviewAllow, q.RemoteAddr) {
 			return nil, origin.ErrAddress
 		}
-		return e.channel, nil
+		named := t.filters.named("", q.Filters)
+		if q.Protocol == origin.HLS && slices.ContainsFunc(named, cutsTime) {
+			return nil, errHLSRange
+		}
+		return e.shown.filtered(named, q.Protocol)
 	}
 	l, ok := t.locators[q.ID]
 	if !ok || q.Name != l.asset.spec.Load().ManifestName {
@@ -84,7 +89,17 @@ func (r *runtime) Resolve(_ context.Context, q origin.Request) (*origin.Channel,
 	if errors.Is(err, errNoMedia) {
 		return nil, origin.ErrNoMedia
 	}
-	return c, err
+	if err != nil {
+		return nil, err
+	}
+	if len(q.Filters) == 0 {
+		return c.filtered(l.filters, q.Protocol)
+	}
+	named := t.filters.named(l.spec.AssetID, q.Filters)
+	if q.Protocol == origin.HLS && slices.ContainsFunc(named, cutsTime) {
+		return nil, errHLSRange
+	}
+	return c.filtered(append(slices.Clip(l.filters), named...), q.Protocol)
 }
 
 // admits reports whether the peer may come in; an address that cannot be read may only where everybody may.
