@@ -24,6 +24,7 @@ type Source interface {
 // RecorderOptions are a recorder's settings.
 type RecorderOptions struct {
 	ManifestName string
+	First        uint64        // number of the first segment; 0: of the one that is open now
 	Window       time.Duration // archiveWindowLength: what is older is deleted
 	Rewind       time.Duration // rewindWindowLength: what live manifests list; 0: as Window
 	// Manifests makes the files that let the ended asset play from any file server, by name.
@@ -87,7 +88,9 @@ func NewRecorder(src Source, spool timeline.Spool, dir Dir, opt RecorderOptions)
 		r.resume(st)
 		return r, nil
 	}
-	r.first = firstNumber(src.View())
+	if r.first = opt.First; r.first == 0 {
+		r.first = firstNumber(src.View())
+	}
 	if err := dir.SaveHeader(headerOf(src.View())); err != nil {
 		return nil, fmt.Errorf("archive: %w", err)
 	}

@@ -1,9 +1,7 @@
 package node
 
 import (
-	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -113,85 +111,4 @@ func manifests(v *media.View) (map[string][]byte, error) {
 		files[v.Renditions[i].Name+"/"+media.MediaPlaylistName] = body
 	}
 	return files, nil
-}
-
-// output is a live output: a recorder with its loop.
-type output struct {
-	log    *slog.Logger
-	spec   control.OutputSpec
-	rec    *archive.Recorder
-	dir    archive.Dir
-	asset  *asset
-	cancel context.CancelFunc
-	done   chan struct{}
-}
-
-// startOutput starts, or after a restart resumes, recording e into a.
-func startOutput(ctx context.Context, spec control.OutputSpec, e *event, a *asset, m *metrics, log *slog.Logger) (*output, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.output != nil {
-		return nil, fmt.Errorf("asset is recorded by output %q already", a.output.spec.Name)
-	}
-	dir, err := a.store.Open(a.spec.Load().Container)
-	if err != nil {
-		return nil, err
-	}
-	o := &output{log: log.With("output", spec.Name), spec: spec, dir: dir, asset: a, done: make(chan struct{})}
-	o.rec, err = archive.NewRecorder(e.tl, e.dir, dir, archive.RecorderOptions{
-		ManifestName: spec.ManifestName, Window: spec.ArchiveWindow, Rewind: spec.RewindWindow, Manifests: manifests,
-		Failed: func(err error) {
-			m.recordErrors.Inc()
-			o.log.Error("recording", "err", err)
-		},
-	})
-	if err != nil {
-		return nil, errors.Join(err, dir.Close())
-	}
-	ctx, o.cancel = context.WithCancel(ctx)
-	go func() {
-		defer close(o.done)
-		// What failed was reported by Failed.
-		_ = o.rec.Run(ctx)
-	}()
-	a.output = o
-	a.shown.Store(show(o.rec, nil))
-	return o, nil
-}
-
-// finish ends the recording; the asset replays then.
-func (o *output) finish(ctx context.Context) error {
-	o.rec.Finish()
-	err := bounded(ctx, "finishing the recording", func() error { <-o.done; return nil })
-	if err != nil {
-		return err
-	}
-	a := o.asset
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	o.cancel()
-	a.output = nil
-	if err := o.dir.Close(); err != nil {
-		o.log.Error("closing the recording", "err", err)
-	}
-	// Viewers go over to the replay of the same bytes; those inside the recorder's last View have it to the end.
-	if _, err := a.openReplay(a.shown.Load()); err != nil {
-		a.shown.Store(nil)
-		if !errors.Is(err, errNoMedia) {
-			return err
-		}
-	}
-	return nil
-}
-
-// pause stops recording without ending it: the process ends and will resume it.
-func (o *output) pause() error {
-	o.cancel()
-	<-o.done
-	a := o.asset
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.output = nil
-	a.shown.Store(nil)
-	return o.dir.Close()
 }

@@ -198,6 +198,16 @@ func (p *Packager) write(t *track, s media.Sample, at time.Duration) error {
 	return p.drain()
 }
 
+// Clock returns a time of the encoder and the media time that it has in the open range, whose start it is; ok is false
+// while no range is open.
+func (p *Packager) Clock() (source, at time.Duration, ok bool) {
+	if p.lead == nil {
+		return 0, 0, false
+	}
+	t := p.lead
+	return media.Duration(t.origin, uint32(t.ts)), media.Duration(t.base+t.delay, uint32(t.ts)), true
+}
+
 // candidate returns the track that would lead a new range.
 func (p *Packager) candidate() *track {
 	if p.active != nil && !p.restart {

@@ -1,0 +1,186 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"headwater.stream/archive"
+	"headwater.stream/internal/control"
+)
+
+// output is a live output: a recorder with its loop, once the recording has begun.
+type output struct {
+	log     *slog.Logger
+	metrics *metrics
+	spec    control.OutputSpec
+	rec     *archive.Recorder // nil before the outputSnapTime; guarded by asset.mu
+	dir     archive.Dir
+	asset   *asset
+	cancel  context.CancelFunc
+	done    chan struct{}
+}
+
+// startOutput starts, or after a restart resumes, recording e into a.
+func startOutput(ctx context.Context, spec control.OutputSpec, e *event, a *asset, m *metrics, log *slog.Logger) (*output, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.output != nil {
+		return nil, fmt.Errorf("asset is recorded by output %q already", a.output.spec.Name)
+	}
+	dir, err := a.store.Open(a.spec.Load().Container)
+	if err != nil {
+		return nil, err
+	}
+	o := &output{log: log.With("output", spec.Name), metrics: m, spec: spec, dir: dir, asset: a, done: make(chan struct{})}
+	waits := false
+	if spec.SnapTime > 0 {
+		_, begun, err := dir.Load()
+		if err != nil {
+			return nil, errors.Join(err, dir.Close())
+		}
+		waits = !begun
+	}
+	if !waits {
+		if err := o.begin(e, 0); err != nil {
+			return nil, errors.Join(err, dir.Close())
+		}
+	}
+	ctx, o.cancel = context.WithCancel(ctx)
+	go o.run(ctx, e, waits)
+	a.output = o
+	return o, nil
+}
+
+// run records, after waiting for the outputSnapTime when that has to be.
+func (o *output) run(ctx context.Context, e *event, waits bool) {
+	defer close(o.done)
+	if waits {
+		first, err := e.reach(ctx, o.spec.SnapTime)
+		if err != nil {
+			return // ended before it began
+		}
+		o.asset.mu.Lock()
+		if ctx.Err() == nil {
+			err = o.begin(e, first)
+		}
+		o.asset.mu.Unlock()
+		if err != nil {
+			o.metrics.recordErrors.Inc()
+			o.log.Error("starting the recording", "err", err)
+			return
+		}
+		o.log.Info("recording begins", "outputSnapTime", o.spec.SnapTime, "segment", first)
+	}
+	if o.rec != nil { // nobody else writes it
+		// What failed was reported by Failed.
+		_ = o.rec.Run(ctx)
+	}
+}
+
+// begin makes the recorder; first is the first segment's number, 0 for the one that is open now. asset.mu is held.
+func (o *output) begin(e *event, first uint64) (err error) {
+	o.rec, err = archive.NewRecorder(e.tl, e.dir, o.dir, archive.RecorderOptions{
+		ManifestName: o.spec.ManifestName, First: first, Window: o.spec.ArchiveWindow, Rewind: o.spec.RewindWindow, Manifests: manifests,
+		Failed: func(err error) {
+			o.metrics.recordErrors.Inc()
+			o.log.Error("recording", "err", err)
+		},
+	})
+	if err == nil {
+		o.asset.shown.Store(show(o.rec, nil))
+	}
+	return err
+}
+
+// finish ends the recording; the asset replays then.
+func (o *output) finish(ctx context.Context) error {
+	a := o.asset
+	a.mu.Lock()
+	if o.rec != nil {
+		o.rec.Finish()
+	} else {
+		o.cancel()
+	}
+	a.mu.Unlock()
+	err := bounded(ctx, "finishing the recording", func() error { <-o.done; return nil })
+	if err != nil {
+		return err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	o.cancel()
+	a.output = nil
+	if err := o.dir.Close(); err != nil {
+		o.log.Error("closing the recording", "err", err)
+	}
+	// Viewers go over to the replay of the same bytes; those inside the recorder's last View have it to the end.
+	if _, err := a.openReplay(a.shown.Load()); err != nil {
+		a.shown.Store(nil)
+		if !errors.Is(err, errNoMedia) {
+			return err
+		}
+	}
+	return nil
+}
+
+// pause stops recording without ending it: the process ends and will resume it.
+func (o *output) pause() error {
+	o.cancel()
+	<-o.done
+	a := o.asset
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.output = nil
+	a.shown.Store(nil)
+	return o.dir.Close()
+}
+
+// snapUnit is the unit of outputSnapTime.
+const snapUnit = 100 * time.Nanosecond
+
+// snapTolerance is the precision of the encoder's clock under RTMP, twice: the frame grid may be as far from it.
+const snapTolerance = 2 * time.Millisecond
+
+// reach waits until the encoder's clock has come to snap and returns the number of the first segment with nothing earlier.
+func (e *event) reach(ctx context.Context, snap int64) (first uint64, err error) {
+	v := e.tl.View()
+	for {
+		if source, start, ok := e.encoderClock(); ok {
+			from := start - snapTolerance
+			if wait := time.Duration(min(snap, int64(1<<62/snapUnit)))*snapUnit - source; wait > 0 {
+				from += wait
+			}
+			for i := range v.Renditions {
+				r := &v.Renditions[i]
+				if r.Open != nil { // the first leads: video before audio
+					if r.Time(r.Open.Start) >= from {
+						return r.Open.Number, nil
+					}
+					break
+				}
+			}
+		}
+		if v, err = e.tl.Next(ctx, v.Revision); err != nil {
+			return 0, err
+		}
+	}
+}
+
+// encoderClock returns a time of the present encoder and its media time.
+func (e *event) encoderClock() (source, at time.Duration, ok bool) {
+	e.mu.Lock()
+	s := e.cur
+	e.mu.Unlock()
+	if s == nil {
+		return 0, 0, false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended != nil || s.pack == nil {
+		return 0, 0, false
+	}
+	return s.pack.Clock()
+}
