@@ -28,7 +28,7 @@ import (
 )
 
 // shutdownBound is how long requests under way may take to end when the node stops.
-const shutdownBound = 5 * time.Second
+const shutdownBound = 3 * time.Second
 
 // ReadyName is the file in the data directory that says where a running node listens.
 const ReadyName = "ready.json"
@@ -205,18 +205,28 @@ func (n *node) serve(ctx context.Context) error {
 	<-ctx.Done()
 	log.Info("stopping")
 	stopPublishers()
-	bound, done := context.WithTimeout(context.WithoutCancel(ctx), shutdownBound)
-	defer done()
-	errs := []error{apiServer.Shutdown(bound)}
+	errs := []error{shutdown(ctx, apiServer)}
 	stopControl()
 	errs = append(errs, n.runtime.close())
 	dropViewers()
-	errs = append(errs, originServer.Shutdown(bound))
+	errs = append(errs, shutdown(ctx, originServer))
 	wg.Wait()
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) && !errors.Is(cause, context.DeadlineExceeded) {
 		errs = append(errs, cause)
 	}
 	return errors.Join(errs...)
+}
+
+// shutdown lets the requests under way end within shutdownBound and cuts off the rest: a slow download, or a connection
+// that a browser opened ahead of need, is no failure.
+func shutdown(ctx context.Context, s *http.Server) error {
+	bound, done := context.WithTimeout(context.WithoutCancel(ctx), shutdownBound)
+	defer done()
+	err := s.Shutdown(bound)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return s.Close()
+	}
+	return err
 }
 
 func ignoreClosed(err error) error {
