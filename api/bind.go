@@ -65,6 +65,23 @@ func get[T any](f func(context.Context, string) (*T, error)) binding {
 	}}
 }
 
+// poll is a get for those who ask again and again: with the entity tag of the last answer they get 304 when nothing changed.
+func poll[T any](f func(context.Context, string) (*T, error), tag func(*T) string) binding {
+	return binding{answer: *new(T), statuses: []int{http.StatusOK}, do: func(c *call) error {
+		v, err := f(c.r.Context(), c.name())
+		if err != nil {
+			return err
+		}
+		etag := tag(v)
+		c.w.Header().Set("ETag", etag)
+		if c.r.Header.Get("If-None-Match") == etag {
+			c.w.WriteHeader(http.StatusNotModified)
+			return nil
+		}
+		return c.json(http.StatusOK, v)
+	}}
+}
+
 func getIn[T any](f func(context.Context, string, string) (*T, error)) binding {
 	return inside(func(c *call) binding {
 		return get(func(ctx context.Context, name string) (*T, error) { return f(ctx, c.params[0], name) })

@@ -64,6 +64,16 @@ func (c *Client) LiveEventStatus(ctx context.Context, name string) (*LiveEventSt
 	return get1[LiveEventStatusList](ctx, c, http.MethodPost, nil, LiveEvents, name, "getStatus")
 }
 
+// LiveEventStreamEvents returns what happened to the input of a live event lately.
+func (c *Client) LiveEventStreamEvents(ctx context.Context, name string) (*StreamEvents, error) {
+	return get1[StreamEvents](ctx, c, http.MethodPost, nil, LiveEvents, name, "getStreamEvents")
+}
+
+// LiveEventHeartbeats returns how the tracks of a live event came in lately.
+func (c *Client) LiveEventHeartbeats(ctx context.Context, name string) (*TrackHeartbeats, error) {
+	return get1[TrackHeartbeats](ctx, c, http.MethodPost, nil, LiveEvents, name, "getTrackIngestHeartbeats")
+}
+
 // ListLiveOutputs returns the outputs of a live event.
 func (c *Client) ListLiveOutputs(ctx context.Context, event string) ([]*LiveOutput, error) {
 	return all[*LiveOutput](ctx, c, ListOptions{}, LiveEvents, event, LiveOutputs)

@@ -92,7 +92,70 @@ type LiveIngestion struct {
 
 // TrackStatus is one incoming track.
 type TrackStatus struct {
-	TrackID string `json:"trackId"`
+	TrackID         string `json:"trackId"`
+	ExpectedBitrate int32  `json:"expectedBitrate,omitempty"`
+	IncomingBitrate int32  `json:"incomingBitrate,omitempty"`
+}
+
+// StreamEvents is the answer to getStreamEvents.
+type StreamEvents struct {
+	Value []StreamEvent `json:"value"`
+	ETag  string        `json:"-"`
+}
+
+// StreamEvent is something that happened to the input of a live event.
+type StreamEvent struct {
+	EventType  string          `json:"eventType"` // "StreamEvent/BeginIngest"
+	EventTime  *Time           `json:"eventTime"`
+	EventLevel string          `json:"eventLevel"`
+	Data       StreamEventData `json:"data"`
+}
+
+// StreamEventData says what a stream event is about. Timestamps are strings, as in AMS.
+type StreamEventData struct {
+	StreamName       string `json:"streamName,omitempty"`
+	RemoteIP         string `json:"remoteIp,omitempty"`
+	RemotePort       string `json:"remotePort,omitempty"`
+	ResultCode       string `json:"resultCode,omitempty"`
+	ResultMessage    string `json:"resultMessage,omitempty"`
+	TrackType        string `json:"trackType,omitempty"`
+	TrackName        string `json:"trackName,omitempty"`
+	FourCC           string `json:"fourCC,omitempty"`
+	Bitrate          int32  `json:"bitrate,omitempty"`
+	Timestamp        string `json:"timestamp,omitempty"`
+	DiscontinuityGap string `json:"discontinuityGap,omitempty"`
+	Timescale        string `json:"timescale,omitempty"`
+}
+
+// TrackHeartbeats is the answer to getTrackIngestHeartbeats.
+type TrackHeartbeats struct {
+	Value []TrackEvent `json:"value"`
+	ETag  string       `json:"-"`
+}
+
+// TrackEvent is a heartbeat of an incoming track.
+type TrackEvent struct {
+	EventType string         `json:"eventType"` // "TrackEvent/IngestHeartbeat"
+	EventTime *Time          `json:"eventTime"`
+	Data      TrackEventData `json:"data"`
+}
+
+// TrackEventData is how a track came in during the last 20 seconds.
+type TrackEventData struct {
+	TrackType               string `json:"trackType"`
+	TrackName               string `json:"trackName"`
+	Bitrate                 int32  `json:"bitrate"`
+	IncomingBitrate         int32  `json:"incomingBitrate"`
+	LastTimestamp           string `json:"lastTimestamp"`
+	Timescale               string `json:"timescale"`
+	LastFragmentArrivalTime *Time  `json:"lastFragmentArrivalTime,omitempty"`
+	OverlapCount            int32  `json:"overlapCount"`
+	DiscontinuityCount      int32  `json:"discontinuityCount"`
+	NonincreasingCount      int32  `json:"nonincreasingCount"`
+	UnexpectedBitrate       bool   `json:"unexpectedBitrate"`
+	State                   string `json:"state"`
+	Healthy                 bool   `json:"healthy"`
+	IngestDriftValue        string `json:"ingestDriftValue"`
 }
 
 // LiveEventStatusList is the answer to getStatus.

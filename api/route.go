@@ -79,6 +79,8 @@ func (t *routeTable) liveEvents(s Service) {
 	t.in("POST", event+"/stop", "LiveEvents_Stop", RoleOperator, actionWith(s.StopLiveEvent))
 	t.in("POST", event+"/reset", "LiveEvents_Reset", RoleOperator, action(s.ResetLiveEvent))
 	t.in("POST", event+"/getStatus", "LiveEvents_ListGetStatus", "", get(s.LiveEventStatus))
+	t.in("POST", event+"/getStreamEvents", "LiveEvents_ListGetStreamEvents", "", poll(s.LiveEventStreamEvents, func(v *StreamEvents) string { return v.ETag }))
+	t.in("POST", event+"/getTrackIngestHeartbeats", "LiveEvents_ListGetTrackIngestHeartbeats", "", poll(s.LiveEventHeartbeats, func(v *TrackHeartbeats) string { return v.ETag }))
 	t.in("GET", "/liveEventOperations/{operation}", "LiveEvents_AsyncOperation", "", status(s, LiveEvents))
 	t.in("GET", event+"/operationLocations/{operation}", "LiveEvents_OperationLocation", "", result(s, LiveEvents))
 }

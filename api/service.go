@@ -57,6 +57,8 @@ type LiveEventService interface {
 	ResetLiveEvent(ctx context.Context, name string) (*Operation, error)
 	AllocateLiveEvent(ctx context.Context, name string) (*Operation, error)
 	LiveEventStatus(ctx context.Context, name string) (*LiveEventStatusList, error)
+	LiveEventStreamEvents(ctx context.Context, name string) (*StreamEvents, error)
+	LiveEventHeartbeats(ctx context.Context, name string) (*TrackHeartbeats, error)
 }
 
 // LiveOutputService manages the outputs of live events.

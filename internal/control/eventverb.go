@@ -126,9 +126,13 @@ func (s *Service) LiveEventStatus(_ context.Context, name string) (*api.LiveEven
 			}
 		}
 		if st.Connected {
-			v.HealthStatus = "Excellent"
-			for _, t := range st.Tracks {
-				v.TrackStatus = append(v.TrackStatus, api.TrackStatus{TrackID: t})
+			v.HealthStatus, v.HealthDescriptions = health(&st)
+			for i, t := range st.Tracks {
+				track := api.TrackStatus{TrackID: t}
+				if beats := st.latest(); i < len(beats) {
+					track.ExpectedBitrate, track.IncomingBitrate = int32(beats[i].Bitrate), int32(beats[i].Incoming)
+				}
+				v.TrackStatus = append(v.TrackStatus, track)
 			}
 		} else {
 			v.HealthDescriptions = append(v.HealthDescriptions, "No encoder is connected.")

@@ -18,6 +18,8 @@ import (
 
 // memRuntime is a Runtime in memory: it remembers what it was brought to, and fails what it is told to.
 type memRuntime struct {
+	incoming int // bit/s of the only track; guarded by mu
+
 	mu      sync.Mutex
 	at      control.Desired
 	removed []control.AssetSpec // ever
@@ -57,7 +59,13 @@ func (r *memRuntime) EventStatus(id string) (control.EventStatus, bool) {
 	defer r.mu.Unlock()
 	for _, e := range r.at.Events {
 		if e.ID == id && e.Running {
-			return control.EventStatus{Connected: true, Since: time.Unix(1764077000, 0), Remote: "192.0.2.1:1", Tracks: []string{"video"}}, true
+			since := time.Unix(1764077000, 0)
+			return control.EventStatus{
+				Connected: true, Since: since, Remote: "192.0.2.1:1", Tracks: []string{"video"}, Log: "1",
+				Events: []control.StreamEvent{{Time: since, Type: "BeginIngest", Level: "Information", Stream: "key", Remote: "192.0.2.1:1", Code: "S_OK"},
+					{Time: since, Type: "Discontinuity", Level: "Warning", Track: "video", Bitrate: 1000, At: time.Second, Gap: time.Minute}},
+				Beats: []control.Heartbeat{{Time: since.Add(20 * time.Second), Track: "video", Bitrate: 1000, Incoming: r.incoming, Last: 20 * time.Second, Arrived: since.Add(20 * time.Second)}},
+			}, true
 		}
 	}
 	return control.EventStatus{}, false
@@ -108,7 +116,7 @@ func start(t *testing.T, store state.Store, quotas control.Quotas) *plane {
 // serve is start with a choice of listener.
 func serve(t *testing.T, store state.Store, quotas control.Quotas, listen func(http.Handler) *httptest.Server) *plane {
 	t.Helper()
-	rt := &memRuntime{fail: map[string]int{}}
+	rt := &memRuntime{fail: map[string]int{}, incoming: 1000}
 	svc, err := control.New(store, rt, options(quotas))
 	if err != nil {
 		t.Fatal(err)

@@ -111,4 +111,36 @@ type EventStatus struct {
 	Since     time.Time // of the connection, or of its end; zero if there never was one
 	Remote    string    // address of the encoder
 	Tracks    []string  // one line each: "video avc1.640028 1920x1080 30 fps", "audio mp4a.40.2 48000 Hz 2 ch"
+
+	Log    string        // entity tag of Events and Beats together: another when one was added
+	Events []StreamEvent // the latest, oldest first; a bounded number
+	Beats  []Heartbeat   // the same
+}
+
+// StreamEvent is something that happened to the input of an event (ams-v3 §10.2).
+type StreamEvent struct {
+	Time    time.Time
+	Type    string // BeginIngest, EndIngest, FirstChunkReceived, ChunkDropped, Discontinuity, InvalidConnection
+	Level   string // Information, Warning, Error
+	Stream  string // stream key
+	Remote  string // address of the encoder
+	Code    string // result code of ams-v3 §11.2 or §10.1, where there is one
+	Reason  string
+	Track   string // "video", "audio"; "" when it is about the stream
+	Codec   string
+	Bitrate int           // declared, bit/s
+	At      time.Duration // media time
+	Gap     time.Duration
+}
+
+// Heartbeat says how a track came in during the time before.
+type Heartbeat struct {
+	Time            time.Time
+	Track           string        // "video", "audio"
+	Bitrate         int           // declared, bit/s; 0: not
+	Incoming        int           // bit/s
+	Last            time.Duration // timestamp of the newest sample on the encoder's clock
+	Arrived         time.Time     // when it came
+	Overlaps        int           // samples dropped because their time was taken
+	Discontinuities int
 }

@@ -152,6 +152,7 @@ func TestDocument(t *testing.T) {
 	}
 	steps := []struct{ method, path, body string }{
 		{"GET", "~", ""}, {"PUT", "~/liveEvents/e?autoStart=true", eventBody}, {"PATCH", "~/liveEvents/e", `{"tags":{"a":"b"}}`}, {"POST", "~/liveEvents/e/getStatus", ""},
+		{"POST", "~/liveEvents/e/getStreamEvents", ""}, {"POST", "~/liveEvents/e/getTrackIngestHeartbeats", ""},
 		{"PUT", "~/assets/a", `{}`}, {"PUT", "~/assets/a", `{"properties":{"alternateId":"x"}}`}, {"PATCH", "~/assets/a", `{}`},
 		{"PUT", "~/liveEvents/e/liveOutputs/o", `{"properties":{"assetName":"a","archiveWindowLength":"PT1H","hls":{"fragmentsPerTsSegment":1}}}`},
 		{"PUT", "~/assets/a/assetFilters/f", `{"properties":{"firstQuality":{"bitrate":1},"presentationTimeRange":{"startTimestamp":1},"tracks":[{"trackSelections":[{"property":"type","operation":"equal","value":"Video"}]}]}}`},

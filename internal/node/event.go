@@ -36,6 +36,7 @@ type event struct {
 	mu     sync.Mutex
 	cur    *session // the publisher, nil while there is none
 	last   control.EventStatus
+	trail  trail
 	loser  netip.Addr // whose encoder was replaced last, and when
 	lostAt time.Time
 }
@@ -59,9 +60,11 @@ func openEvent(spec control.EventSpec, dir archive.Dir, span time.Duration, c cl
 func (e *event) admit(r ingest.Request) (ingest.Session, error) {
 	spec := e.spec.Load()
 	if !spec.IngestAllow.Admits(r.Remote.Addr()) {
+		e.trail.add(control.StreamEvent{Time: e.clock.now(), Type: "InvalidConnection", Level: "Error", Stream: r.Stream, Remote: r.Remote.String(),
+			Code: "MPE_INGEST_ENCODER_CONNECTION_DENIED", Reason: notAllowed.Description})
 		return nil, notAllowed
 	}
-	s := &session{event: e, kick: r.Kick, remote: r.Remote.String(), addr: r.Remote.Addr(), encoder: r.Encoder, since: e.clock.now()}
+	s := &session{event: e, kick: r.Kick, stream: r.Stream, remote: r.Remote.String(), addr: r.Remote.Addr(), encoder: r.Encoder, since: e.clock.now()}
 	e.mu.Lock()
 	if e.cur != nil && s.addr == e.loser && s.addr != e.cur.addr && s.since.Sub(e.lostAt) < rematch {
 		cur := e.cur
@@ -82,6 +85,7 @@ func (e *event) admit(r ingest.Request) (ingest.Session, error) {
 		e.log.Info("another encoder takes over", "from", old.remote, "to", s.remote)
 		old.replace(&ingest.Refusal{Code: ingest.CodeBadName, Description: "another encoder is publishing to this live event now"})
 	}
+	e.trail.add(control.StreamEvent{Time: s.since, Type: "BeginIngest", Level: "Information", Stream: s.stream, Remote: s.remote, Code: "S_OK"})
 	e.log.Info("encoder connected", "remote", s.remote, "encoder", s.encoder)
 	return s, nil
 }
@@ -147,12 +151,14 @@ type session struct {
 	event           *event
 	kick            func(*ingest.Refusal)
 	remote, encoder string
+	stream          string
 	addr            netip.Addr
 	since           time.Time
 
 	mu     sync.Mutex // contended only when another encoder takes over
 	pack   *cmaf.Packager
 	tracks []media.Track
+	pulse  pulse
 	anchor time.Time
 	ended  *ingest.Refusal // why it takes nothing more
 }
@@ -178,6 +184,10 @@ func (s *session) SetTracks(tracks []media.Track) error {
 		return &ingest.Refusal{Code: ingest.CodeFailed, Description: err.Error()}
 	}
 	s.tracks = tracks
+	s.pulse.start(e.clock.now(), tracks)
+	for _, t := range tracks {
+		e.trail.add(control.StreamEvent{Time: e.clock.now(), Type: "FirstChunkReceived", Level: "Information", Stream: s.stream, Remote: s.remote, Track: t.Kind.String(), Codec: t.Codec, Bitrate: t.Bitrate})
+	}
 	e.log.Info("tracks", "remote", s.remote, "tracks", describe(tracks))
 	return nil
 }
@@ -192,7 +202,12 @@ func (s *session) WriteSample(sample media.Sample) error {
 	if s.pack == nil {
 		return cmaf.ErrNoTracks
 	}
-	return s.pack.Write(sample, s.event.clock.now().Sub(s.anchor))
+	now := s.event.clock.now()
+	s.pulse.sample(now, sample)
+	if now.Sub(s.pulse.since) >= beat {
+		s.event.trail.beat(s.pulse.take(now))
+	}
+	return s.pack.Write(sample, now.Sub(s.anchor))
 }
 
 // Close implements ingest.Session.
@@ -210,6 +225,7 @@ func (s *session) end(why *ingest.Refusal) error {
 		return nil
 	}
 	s.ended = why
+	s.event.trail.add(control.StreamEvent{Time: s.event.clock.now(), Type: "EndIngest", Level: "Information", Stream: s.stream, Remote: s.remote, Code: "S_OK", Reason: why.Description})
 	if s.pack == nil {
 		return nil
 	}
@@ -226,6 +242,7 @@ func (s *session) replace(why *ingest.Refusal) {
 
 func (s *session) repaired(r cmaf.Repair) {
 	s.event.metrics.repairs.WithLabelValues(string(r.Kind)).Inc()
+	s.note(r)
 	switch r.Kind {
 	case cmaf.RepairTimeJump, cmaf.RepairTrackStall, cmaf.RepairTrackReturn:
 		s.event.log.Warn("input repaired", "kind", string(r.Kind), "track", r.Track, "at", r.At, "by", r.Size)

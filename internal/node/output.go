@@ -9,6 +9,7 @@ import (
 
 	"headwater.stream/archive"
 	"headwater.stream/internal/control"
+	"headwater.stream/internal/media"
 )
 
 // output is a live output: a recorder with its loop, once the recording has begun.
@@ -43,8 +44,13 @@ func startOutput(ctx context.Context, spec control.OutputSpec, e *event, a *asse
 		}
 		waits = !begun
 	}
+	first := uint64(0)
+	if waits {
+		n, reached := e.reached(spec.SnapTime, e.tl.View())
+		first, waits = n, !reached
+	}
 	if !waits {
-		if err := o.begin(e, 0); err != nil {
+		if err := o.begin(e, first); err != nil {
 			return nil, errors.Join(err, dir.Close())
 		}
 	}
@@ -148,25 +154,31 @@ const snapTolerance = 2 * time.Millisecond
 func (e *event) reach(ctx context.Context, snap int64) (first uint64, err error) {
 	v := e.tl.View()
 	for {
-		if source, start, ok := e.encoderClock(); ok {
-			from := start - snapTolerance
-			if wait := time.Duration(min(snap, int64(1<<62/snapUnit)))*snapUnit - source; wait > 0 {
-				from += wait
-			}
-			for i := range v.Renditions {
-				r := &v.Renditions[i]
-				if r.Open != nil { // the first leads: video before audio
-					if r.Time(r.Open.Start) >= from {
-						return r.Open.Number, nil
-					}
-					break
-				}
-			}
+		if first, ok := e.reached(snap, v); ok {
+			return first, nil
 		}
 		if v, err = e.tl.Next(ctx, v.Revision); err != nil {
 			return 0, err
 		}
 	}
+}
+
+// reached reports whether the segment that is open in v has nothing earlier, and its number.
+func (e *event) reached(snap int64, v *media.View) (first uint64, ok bool) {
+	source, start, ok := e.encoderClock()
+	if !ok {
+		return 0, false
+	}
+	from := start - snapTolerance
+	if wait := time.Duration(min(snap, int64(1<<62/snapUnit)))*snapUnit - source; wait > 0 {
+		from += wait
+	}
+	for i := range v.Renditions {
+		if r := &v.Renditions[i]; r.Open != nil { // the first leads: video before audio
+			return r.Open.Number, r.Time(r.Open.Start) >= from
+		}
+	}
+	return 0, false
 }
 
 // encoderClock returns a time of the present encoder and its media time.

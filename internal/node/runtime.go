@@ -243,7 +243,9 @@ func (r *runtime) EventStatus(id string) (control.EventStatus, bool) {
 	if e == nil {
 		return control.EventStatus{}, false
 	}
-	return e.status(), true
+	st := e.status()
+	e.trail.read(&st)
+	return st, true
 }
 
 // close ends what runs, in order: publishers, open segments, recordings (which resume at the next start), replays.

@@ -1,0 +1,112 @@
+package control
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"strconv"
+	"time"
+
+	"headwater.stream/api"
+)
+
+// Shares of the declared bit rate that make a stream Excellent and Good (ams-v3 §10.2).
+const (
+	excellentShare = 0.75
+	goodShare      = 0.20
+)
+
+// latest returns the last heartbeat of each track of the present encoder, in the order of Tracks.
+func (st *EventStatus) latest() []Heartbeat {
+	n := len(st.Tracks)
+	if n == 0 || len(st.Beats) < n {
+		return nil
+	}
+	beats := st.Beats[len(st.Beats)-n:]
+	if !beats[0].Time.After(st.Since) || !beats[0].Time.Equal(beats[n-1].Time) {
+		return nil // of the encoder before
+	}
+	return beats
+}
+
+// health judges the input of an event with an encoder, and says what is wrong.
+func health(st *EventStatus) (status string, why []string) {
+	status, why = "Excellent", []string{}
+	worse := func(to, format string, args ...any) {
+		if status != "Poor" {
+			status = to
+		}
+		why = append(why, fmt.Sprintf(format, args...))
+	}
+	for _, b := range st.latest() {
+		if b.Bitrate > 0 {
+			switch share := float64(b.Incoming) / float64(b.Bitrate); {
+			case share < goodShare:
+				worse("Poor", "The %s track comes in at %d bit/s, declared are %d.", b.Track, b.Incoming, b.Bitrate)
+			case share < excellentShare:
+				worse("Good", "The %s track comes in at %d bit/s, declared are %d.", b.Track, b.Incoming, b.Bitrate)
+			}
+		} else if b.Incoming == 0 {
+			worse("Poor", "Nothing comes in of the %s track.", b.Track)
+		}
+		if b.Discontinuities > 0 {
+			worse("Good", "The timestamps of the %s track jumped.", b.Track)
+		}
+		if b.Overlaps > 0 {
+			worse("Good", "Samples of the %s track overlapped and were dropped.", b.Track)
+		}
+	}
+	return status, why
+}
+
+// tick is the unit of timestamps in answers: 1/10 000 000 s.
+const tick = 100 * time.Nanosecond
+
+func ticks(d time.Duration) string { return strconv.FormatInt(int64(d/tick), 10) }
+
+const timescale = "10000000"
+
+// LiveEventStreamEvents implements api.Service.
+func (s *Service) LiveEventStreamEvents(_ context.Context, name string) (*api.StreamEvents, error) {
+	e, err := lookup(s, &s.events, name)
+	if err != nil {
+		return nil, err
+	}
+	st, _ := s.runtime.EventStatus(e.rec.ID)
+	v := &api.StreamEvents{Value: []api.StreamEvent{}, ETag: strconv.Quote(st.Log)}
+	for _, x := range st.Events {
+		d := api.StreamEventData{StreamName: x.Stream, ResultCode: x.Code, ResultMessage: x.Reason, TrackType: x.Track, FourCC: x.Codec, Bitrate: int32(x.Bitrate)}
+		if a, err := netip.ParseAddrPort(x.Remote); err == nil {
+			d.RemoteIP, d.RemotePort = a.Addr().String(), strconv.Itoa(int(a.Port()))
+		}
+		if x.Track != "" {
+			d.TrackName = fmt.Sprintf("%s_%d", x.Track, x.Bitrate)
+		}
+		if x.Gap != 0 || x.At != 0 {
+			d.Timestamp, d.DiscontinuityGap, d.Timescale = ticks(x.At), ticks(x.Gap), timescale
+		}
+		v.Value = append(v.Value, api.StreamEvent{EventType: "StreamEvent/" + x.Type, EventTime: api.NewTime(x.Time), EventLevel: x.Level, Data: d})
+	}
+	return v, nil
+}
+
+// LiveEventHeartbeats implements api.Service.
+func (s *Service) LiveEventHeartbeats(_ context.Context, name string) (*api.TrackHeartbeats, error) {
+	e, err := lookup(s, &s.events, name)
+	if err != nil {
+		return nil, err
+	}
+	st, _ := s.runtime.EventStatus(e.rec.ID)
+	v := &api.TrackHeartbeats{Value: []api.TrackEvent{}, ETag: strconv.Quote(st.Log)}
+	for _, b := range st.Beats {
+		// unexpectedBitrate and healthy as ams-v3 §10.1 defines them.
+		unexpected := b.Incoming == 0 || b.Bitrate > 0 && (b.Incoming >= 2*b.Bitrate || b.Incoming <= b.Bitrate/2)
+		v.Value = append(v.Value, api.TrackEvent{EventType: "TrackEvent/IngestHeartbeat", EventTime: api.NewTime(b.Time), Data: api.TrackEventData{
+			TrackType: b.Track, TrackName: fmt.Sprintf("%s_%d", b.Track, b.Bitrate), Bitrate: int32(b.Bitrate), IncomingBitrate: int32(b.Incoming),
+			LastTimestamp: ticks(b.Last), Timescale: timescale, LastFragmentArrivalTime: api.NewTime(b.Arrived),
+			OverlapCount: int32(b.Overlaps), DiscontinuityCount: int32(b.Discontinuities), UnexpectedBitrate: unexpected, State: "Running",
+			Healthy: !unexpected && b.Overlaps == 0 && b.Discontinuities == 0, IngestDriftValue: "n/a",
+		}})
+	}
+	return v, nil
+}

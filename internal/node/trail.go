@@ -1,0 +1,128 @@
+package node
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"headwater.stream/internal/control"
+	"headwater.stream/internal/media"
+	"headwater.stream/packager/cmaf"
+)
+
+// Bounds of what an event remembers of its input. The oldest goes first.
+const (
+	maxStreamEvents = 200
+	maxHeartbeats   = 60 // ten minutes of two tracks
+)
+
+// beat is how often a track's heartbeat is taken (ams-v3 §10.1).
+const beat = 20 * time.Second
+
+// trail is what happened to the input of an event since its timeline was opened.
+type trail struct {
+	mu     sync.Mutex // held for microseconds
+	began  time.Time
+	count  int
+	events []control.StreamEvent
+	beats  []control.Heartbeat
+}
+
+func (t *trail) add(e control.StreamEvent) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.tick(e.Time)
+	if t.events = append(t.events, e); len(t.events) > maxStreamEvents {
+		t.events = slices.Delete(t.events, 0, 1)
+	}
+}
+
+func (t *trail) beat(list []control.Heartbeat) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, b := range list {
+		t.tick(b.Time)
+		if t.beats = append(t.beats, b); len(t.beats) > maxHeartbeats {
+			t.beats = slices.Delete(t.beats, 0, 1)
+		}
+	}
+}
+
+// tick counts an addition. t.mu is held.
+func (t *trail) tick(now time.Time) {
+	if t.count++; t.began.IsZero() {
+		t.began = now
+	}
+}
+
+// read adds to a status what is remembered.
+func (t *trail) read(st *control.EventStatus) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	st.Log = fmt.Sprintf("%x-%x", t.began.UnixNano(), t.count)
+	st.Events, st.Beats = slices.Clone(t.events), slices.Clone(t.beats)
+}
+
+// pulse counts what comes in of each track between two heartbeats.
+type pulse struct {
+	since  time.Time
+	tracks []media.Track
+	counts []counted
+}
+
+type counted struct {
+	bytes, overlaps, discontinuities int
+	last                             time.Duration
+	arrived                          time.Time
+}
+
+func (p *pulse) start(now time.Time, tracks []media.Track) {
+	*p = pulse{since: now, tracks: tracks, counts: make([]counted, len(tracks))}
+}
+
+func (p *pulse) sample(now time.Time, s media.Sample) {
+	if s.Track < 0 || s.Track >= len(p.counts) {
+		return
+	}
+	c := &p.counts[s.Track]
+	c.bytes += len(s.Data)
+	c.last, c.arrived = media.Duration(s.DTS, p.tracks[s.Track].Timescale), now
+}
+
+// take returns the heartbeats of all tracks and begins to count anew.
+func (p *pulse) take(now time.Time) []control.Heartbeat {
+	list := make([]control.Heartbeat, 0, len(p.tracks))
+	for i, t := range p.tracks {
+		c := &p.counts[i]
+		list = append(list, control.Heartbeat{
+			Time: now, Track: t.Kind.String(), Bitrate: t.Bitrate, Incoming: int(float64(c.bytes) * 8 / now.Sub(p.since).Seconds()),
+			Last: c.last, Arrived: c.arrived, Overlaps: c.overlaps, Discontinuities: c.discontinuities,
+		})
+		*c = counted{last: c.last, arrived: c.arrived}
+	}
+	p.since = now
+	return list
+}
+
+// note remembers a repair that AMS has an event for. s.mu is held.
+func (s *session) note(r cmaf.Repair) {
+	if r.Track < 0 || r.Track >= len(s.pulse.counts) {
+		return
+	}
+	t := s.tracks[r.Track]
+	e := control.StreamEvent{Time: s.event.clock.now(), Level: "Warning", Stream: s.stream, Remote: s.remote, Track: t.Kind.String(), Codec: t.Codec, Bitrate: t.Bitrate, At: r.At, Gap: r.Size}
+	switch r.Kind {
+	case cmaf.RepairTimeJump:
+		s.pulse.counts[r.Track].discontinuities++
+		e.Type, e.Code = "Discontinuity", "MPE_INGEST_DISCONTINUITY"
+	case cmaf.RepairAudioDrop:
+		s.pulse.counts[r.Track].overlaps++
+		e.Type, e.Code = "ChunkDropped", "FragmentDrop_OverlapTimestamp"
+	case cmaf.RepairOverflow:
+		e.Type, e.Code = "ChunkDropped", "MPE_CAPACITY_LIMIT_REACHED"
+	default:
+		return
+	}
+	s.event.trail.add(e)
+}
