@@ -1,6 +1,7 @@
 # make build   builds ./headwater
 # make run     starts a demo: a live event fed from a clip, with a page to watch it on; Ctrl-C ends it
 # make test    installs what the tests need and is missing, then runs everything
+# make soak    24 hours of media in fake time with a random fault at every turn (6 minutes)
 # make check   the static checks alone
 # make short   the tests that need nothing but Go
 # make demo-clip, make players   make testdata/demo.flv and internal/watch/vendor anew
@@ -8,7 +9,7 @@
 GO ?= go
 SOURCES := $(shell find . -name '*.go' -not -path './node_modules/*') go.mod go.sum $(wildcard internal/watch/page/* internal/watch/vendor/*)
 
-.PHONY: all build run test setup check short bench demo-clip players clean
+.PHONY: all build run test setup check short bench soak demo-clip players clean
 
 all: build
 
@@ -40,6 +41,9 @@ short:
 
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+soak:
+	HEADWATER_SOAK=24h $(GO) test -v -timeout 1h -run 'TestSoak$$' ./internal/node
 
 demo-clip:
 	./scripts/make-demo-clip.sh
