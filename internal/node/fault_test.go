@@ -223,14 +223,6 @@ func TestReturns(t *testing.T) {
 			r.expect(2, 20, 20) // SetTracks of the last feed is a range too
 		})
 	})
-	t.Run("case 33: the same configuration before every key frame", func(t *testing.T) {
-		faults(t, func(r *faultRig) {
-			// ingest compares the bytes and calls SetTracks only when they differ: here nothing comes.
-			s := r.send(publisher{audio: 48000}, 10*time.Second)
-			defer s.Close()
-			r.expect(0, 10, 10)
-		})
-	})
 	t.Run("case 34: another resolution in mid stream", func(t *testing.T) {
 		faults(t, func(r *faultRig) {
 			s := r.send(publisher{audio: 48000}, 10*time.Second)
