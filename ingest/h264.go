@@ -153,44 +153,21 @@ func frameRate(s *mch264.SPS) media.Rational {
 	return rational(uint64(s.VUI.TimingInfo.TimeScale), 2*uint64(s.VUI.TimingInfo.NumUnitsInTick)) // in fields (E.2.1)
 }
 
-func (c *h264) frame(data []byte) (frame, error) {
-	if c.lengthSize == 0 {
-		return frame{}, errConfig
-	}
-	out := data
-	if c.lengthSize != 4 {
-		var err error
-		if c.scratch, err = widen(c.scratch[:0], data, c.lengthSize); err != nil {
-			return frame{}, err
-		}
-		out = c.scratch
-	}
-	f := frame{data: out}
+func (c *h264) frame(data []byte) (f frame, err error) {
 	parameters := false
-	for b := out; len(b) > 0; {
-		if len(b) < 4 {
-			return frame{}, errNAL
+	f.data, c.scratch, err = accessUnit(c.scratch, data, c.lengthSize, func(nal []byte) {
+		switch nal[0] & 0x1f {
+		case nalIDR:
+			f.sync = true
+		case nalSPS, nalPPS:
+			parameters = true
 		}
-		n := binary.BigEndian.Uint32(b)
-		b = b[4:]
-		if uint64(n) > uint64(len(b)) {
-			return frame{}, errNAL
-		}
-		if n > 0 {
-			switch b[0] & 0x1f {
-			case nalIDR:
-				f.sync = true
-			case nalSPS, nalPPS:
-				parameters = true
-			}
-		}
-		b = b[n:]
-	}
-	if len(out) == 0 {
-		return frame{}, errNAL
+	})
+	if err != nil {
+		return frame{}, err
 	}
 	if f.sync && parameters {
-		f.track = c.inBand(out)
+		f.track = c.inBand(f.data)
 	}
 	return f, nil
 }

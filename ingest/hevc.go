@@ -241,44 +241,24 @@ func hevcFrameRate(nal []byte) (rate media.Rational) {
 	return rational(uint64(s.VUI.TimingInfo.TimeScale), uint64(s.VUI.TimingInfo.NumUnitsInTick))
 }
 
-func (c *hevc) frame(data []byte) (frame, error) {
-	if c.lengthSize == 0 {
-		return frame{}, errConfig
-	}
-	out := data
-	if c.lengthSize != 4 {
-		var err error
-		if c.scratch, err = widen(c.scratch[:0], data, c.lengthSize); err != nil {
-			return frame{}, err
-		}
-		out = c.scratch
-	}
-	f := frame{data: out}
+func (c *hevc) frame(data []byte) (f frame, err error) {
 	parameters := false
-	for b := out; len(b) > 0; {
-		if len(b) < 4 {
-			return frame{}, errNAL
+	f.data, c.scratch, err = accessUnit(c.scratch, data, c.lengthSize, func(nal []byte) {
+		if len(nal) < 2 {
+			return
 		}
-		n := binary.BigEndian.Uint32(b)
-		b = b[4:]
-		if uint64(n) > uint64(len(b)) {
-			return frame{}, errNAL
+		switch typ := nal[0] >> 1 & 0x3f; {
+		case hevcFirstIRAP <= typ && typ <= hevcLastIRAP:
+			f.sync = true
+		case hevcVPS <= typ && typ <= hevcPPS:
+			parameters = true
 		}
-		if n > 1 {
-			switch typ := b[0] >> 1 & 0x3f; {
-			case hevcFirstIRAP <= typ && typ <= hevcLastIRAP:
-				f.sync = true
-			case hevcVPS <= typ && typ <= hevcPPS:
-				parameters = true
-			}
-		}
-		b = b[n:]
-	}
-	if len(out) == 0 {
-		return frame{}, errNAL
+	})
+	if err != nil {
+		return frame{}, err
 	}
 	if f.sync && parameters {
-		f.track = c.inBand(out)
+		f.track = c.inBand(f.data)
 	}
 	return f, nil
 }

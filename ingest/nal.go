@@ -31,6 +31,38 @@ func widen(dst, data []byte, size int) ([]byte, error) {
 	return dst, nil
 }
 
+// accessUnit returns data with NAL unit lengths of 4 bytes, in scratch if they have another size, and calls f with each unit
+// that is not empty. It fails when the lengths do not add up. scratch is returned for the next time.
+func accessUnit(scratch, data []byte, lengthSize int, f func(nal []byte)) (au, _ []byte, err error) {
+	if lengthSize == 0 {
+		return nil, scratch, errConfig
+	}
+	if lengthSize != 4 {
+		if scratch, err = widen(scratch[:0], data, lengthSize); err != nil {
+			return nil, scratch, err
+		}
+		data = scratch
+	}
+	if len(data) == 0 {
+		return nil, scratch, errNAL
+	}
+	for b := data; len(b) > 0; {
+		if len(b) < 4 {
+			return nil, scratch, errNAL
+		}
+		n := binary.BigEndian.Uint32(b)
+		b = b[4:]
+		if uint64(n) > uint64(len(b)) {
+			return nil, scratch, errNAL
+		}
+		if n > 0 {
+			f(b[:n])
+		}
+		b = b[n:]
+	}
+	return data, scratch, nil
+}
+
 // mergeSets puts a parameter set into sets in place of the one with the same ID. It reports false when an equal one is
 // there already or there is no more room.
 func mergeSets(sets [][]byte, nal []byte, id func(nal []byte) (int, bool), room int) ([][]byte, bool) {
