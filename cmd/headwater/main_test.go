@@ -39,7 +39,7 @@ const scriptToken = "feedfacefeedfacefeedfacefeedface"
 // controlPlane starts a control plane without media.
 func controlPlane() (url string, stop func(), err error) {
 	log := slog.New(slog.DiscardHandler)
-	svc, err := control.New(memstate.New(), stillRuntime{}, control.Options{RTMPBase: "rtmp://media.example:1935", OriginBase: "http://media.example:8080", Log: log})
+	svc, err := control.New(memstate.New(), stillRuntime{}, control.Options{IngestBases: []string{"rtmp://media.example:1935"}, OriginBase: "http://media.example:8080", Log: log})
 	if err != nil {
 		return "", nil, err
 	}

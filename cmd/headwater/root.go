@@ -85,11 +85,11 @@ func group(use, short string, commands ...*cobra.Command) *cobra.Command {
 	return g
 }
 
-// certificateName is the file in the data directory with the certificate that a server made for its control API.
+// certificateName is the file in the data directory with the certificate that a server made for itself.
 const certificateName = "control.crt"
 
-// trust returns an HTTP client that also trusts the server's own certificate, when the data directory has one.
-func (a *app) trust() (*http.Client, error) {
+// trust returns a TLS configuration that also trusts the server's own certificate; nil when the data directory has none.
+func (a *app) trust() (*tls.Config, error) {
 	own, err := os.ReadFile(filepath.Join(a.dataDir, certificateName))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -104,18 +104,19 @@ func (a *app) trust() (*http.Client, error) {
 	if !roots.AppendCertsFromPEM(own) {
 		return nil, fmt.Errorf("%s in %s holds no certificate", certificateName, a.dataDir)
 	}
-	return &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{
-		Proxy: http.ProxyFromEnvironment, TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
-	}}, nil
+	return &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}, nil
 }
 
 // client returns a client for the control API that the flags, the environment or the data directory name.
 func (a *app) client() (*api.Client, error) {
-	trusting, err := a.trust()
+	trusted, err := a.trust()
 	if err != nil {
 		return nil, err
 	}
-	o := api.ClientOptions{BaseURL: a.control, Token: a.token, HTTP: trusting}
+	o := api.ClientOptions{BaseURL: a.control, Token: a.token}
+	if trusted != nil {
+		o.HTTP = &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: trusted}}
+	}
 	if o.BaseURL == "" {
 		o.BaseURL = os.Getenv("HEADWATER_CONTROL")
 	}

@@ -32,7 +32,10 @@ func (s *Service) eventWire(r *row[eventRec]) *api.LiveEvent {
 	p := &v.Properties
 	input, preview := *p.Input, *p.Preview
 	// The URLs never change, so they are shown in every state (ams-v3 §2.2).
-	input.Endpoints = []api.LiveEventEndpoint{{Protocol: "RTMP", URL: s.o.RTMPBase + "/live/" + input.AccessToken}}
+	input.Endpoints = nil
+	for _, base := range s.o.IngestBases {
+		input.Endpoints = append(input.Endpoints, api.LiveEventEndpoint{Protocol: "RTMP", URL: base + "/live/" + input.AccessToken})
+	}
 	preview.Endpoints = []api.LiveEventEndpoint{{Protocol: "FragmentedMP4",
 		URL: s.o.OriginBase + "/" + preview.PreviewLocator + "/" + locator.PreviewName + ".ism/manifest"}}
 	p.Input, p.Preview = &input, &preview

@@ -104,7 +104,7 @@ type plane struct {
 const testToken = "0123456789abcdef0123456789abcdef"
 
 func options(quotas control.Quotas) control.Options {
-	return control.Options{RTMPBase: "rtmp://media.example:1935", OriginBase: "http://media.example:8080", Quotas: quotas, Log: slog.New(slog.DiscardHandler)}
+	return control.Options{IngestBases: []string{"rtmp://media.example:1935"}, OriginBase: "http://media.example:8080", Quotas: quotas, Log: slog.New(slog.DiscardHandler)}
 }
 
 // start runs a control plane on a store until the test or stop ends it.

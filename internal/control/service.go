@@ -14,8 +14,9 @@ import (
 
 // Options say where a Service's data plane is reached, and what it allows.
 type Options struct {
-	// RTMPBase is the URL of the RTMP listener as encoders reach it: "rtmp://media.example:1935".
-	RTMPBase string
+	// IngestBases are the URLs of the RTMP and RTMPS listeners as encoders reach them, the primary one first:
+	// "rtmp://media.example:1935".
+	IngestBases []string
 	// OriginBase is the URL of the origin as viewers reach it: "http://media.example:8080".
 	OriginBase string
 	// DataDir is named in messages about where assets are kept.

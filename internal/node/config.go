@@ -14,8 +14,13 @@ type Config struct {
 	OriginListen  string // address of the HTTP listener for viewers, "host:port"; port 0: one that is free. Default ":8080"
 	ControlListen string // address of the HTTP listener of the control API. Default "127.0.0.1:8081"
 	RTMPListen    string // address of the RTMP listener for encoders. Default ":1935"
+	RTMPSecondary string // address of a second RTMP listener, which takes the same streams; "": none. AMS: ":1936"
 	PublicHost    string // host name or address under which encoders and viewers reach this node; in URLs handed out. Default "127.0.0.1"
 	ReadyFile     string // written, atomically, when everything listens; "": none but <DataDir>/ready.json
+
+	RTMPTLS        string // RTMPS, in the form of ControlTLS; "": none
+	RTMPSListen    string // address of the RTMPS listener, if RTMPTLS is given. Default ":2935"
+	RTMPSSecondary string // address of a second one; "": none. AMS: ":2936"
 
 	ControlTLS     string // "": plain HTTP; "self": a certificate that is made and kept in DataDir; "CERT,KEY": files
 	TrustForwarded bool   // believe X-Forwarded-Proto and -Host of a TLS terminator in front of the control API
@@ -32,6 +37,7 @@ const (
 	DefaultOriginListen  = ":8080"
 	DefaultControlListen = "127.0.0.1:8081"
 	DefaultRTMPListen    = ":1935"
+	DefaultRTMPSListen   = ":2935"
 	DefaultPublicHost    = "127.0.0.1"
 	DefaultSyncInterval  = time.Second
 	DefaultPreviewSpan   = 60 * time.Second
@@ -47,6 +53,11 @@ func (c Config) withDefaults() (Config, error) {
 	def(&c.OriginListen, DefaultOriginListen)
 	def(&c.ControlListen, DefaultControlListen)
 	def(&c.RTMPListen, DefaultRTMPListen)
+	if c.RTMPTLS == "" {
+		c.RTMPSListen, c.RTMPSSecondary = "", ""
+	} else {
+		def(&c.RTMPSListen, DefaultRTMPSListen)
+	}
 	def(&c.PublicHost, DefaultPublicHost)
 	if c.PreviewSpan == 0 {
 		c.PreviewSpan = DefaultPreviewSpan
@@ -60,7 +71,10 @@ func (c Config) withDefaults() (Config, error) {
 	if c.SyncInterval < 0 || c.PreviewSpan < 10*time.Second {
 		return c, errors.New("the sync interval must not be negative, the preview span not below 10 s")
 	}
-	for _, a := range []string{c.OriginListen, c.ControlListen, c.RTMPListen} {
+	for _, a := range []string{c.OriginListen, c.ControlListen, c.RTMPListen, c.RTMPSecondary, c.RTMPSListen, c.RTMPSSecondary} {
+		if a == "" {
+			continue
+		}
 		if _, _, err := net.SplitHostPort(a); err != nil {
 			return c, fmt.Errorf("listen address %q: %w", a, err)
 		}

@@ -107,7 +107,7 @@ func (r *running) publish(url string) (end func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() {
-		done <- Publish(ctx, "../../testdata/demo.flv", url+"/key", true, slog.New(slog.DiscardHandler))
+		done <- Publish(ctx, "../../testdata/demo.flv", url+"/key", true, nil, slog.New(slog.DiscardHandler))
 	}()
 	return func() {
 		r.t.Helper()
@@ -144,7 +144,7 @@ func TestLife(t *testing.T) {
 	url := r.ready.RTMP + "/live/" + token
 	refusedWith := func(url, want string) {
 		t.Helper()
-		err := Publish(ctx, "../../testdata/demo.flv", url+"/key", true, slog.New(slog.DiscardHandler))
+		err := Publish(ctx, "../../testdata/demo.flv", url+"/key", true, nil, slog.New(slog.DiscardHandler))
 		var refusal *ingest.Refusal
 		if !errors.As(err, &refusal) || !strings.Contains(refusal.Description, want) {
 			t.Errorf("publishing to %s: %v, want a refusal that says %q", url, err, want)

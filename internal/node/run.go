@@ -35,10 +35,11 @@ const ReadyName = "ready.json"
 
 // Ready is what the ready file says.
 type Ready struct {
-	Origin    string `json:"origin"`    // "http://host:port"
-	Control   string `json:"control"`   // "http://host:port"
-	RTMP      string `json:"rtmp"`      // "rtmp://host:port"
-	TokenFile string `json:"tokenFile"` // path of the control API's token
+	Origin    string   `json:"origin"`    // "http://host:port"
+	Control   string   `json:"control"`   // "http://host:port"
+	RTMP      string   `json:"rtmp"`      // "rtmp://host:port"
+	Ingest    []string `json:"ingest"`    // the same, the secondary one, and those of RTMPS
+	TokenFile string   `json:"tokenFile"` // path of the control API's token
 }
 
 // Run runs a node until ctx ends, then stops it in order: publishers, open segments, recordings (which resume at the next
@@ -70,8 +71,9 @@ type node struct {
 	ready   Ready
 	applied chan struct{} // closed when what should run was made to run for the first time
 
-	origin, api, rtmp net.Listener
-	stopOutputs       context.CancelFunc
+	origin, api net.Listener
+	rtmp        []net.Listener // RTMP and RTMPS, in the order of Ready.Ingest
+	stopOutputs context.CancelFunc
 }
 
 // open opens everything but serves nothing.
@@ -100,7 +102,7 @@ func open(cfg Config) (n *node, err error) {
 		return n, err
 	}
 	clock := newClock()
-	secure, err := controlTLS(cfg, clock.now())
+	secure, err := listenerTLS("control", cfg.ControlTLS, cfg, clock.now(), "h2", "http/1.1")
 	if err != nil {
 		return n, err
 	}
@@ -111,6 +113,9 @@ func open(cfg Config) (n *node, err error) {
 	if err := n.listen(); err != nil {
 		return n, err
 	}
+	if err := n.listenRTMP(clock.now()); err != nil {
+		return n, err
+	}
 	scheme := "http://"
 	if secure != nil {
 		scheme = "https://"
@@ -118,7 +123,8 @@ func open(cfg Config) (n *node, err error) {
 	n.ready = Ready{
 		Origin:    "http://" + n.public(n.origin),
 		Control:   scheme + local(n.api),
-		RTMP:      "rtmp://" + n.public(n.rtmp),
+		RTMP:      n.ready.Ingest[0],
+		Ingest:    n.ready.Ingest,
 		TokenFile: tokenFile,
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -129,7 +135,7 @@ func open(cfg Config) (n *node, err error) {
 	n.runtime = newRuntime(ctx, clock, n.spools, n.assets, n.metrics, cfg)
 	n.metrics.watch(n.runtime)
 	n.control, err = control.New(n.state, &firstApply{runtime: n.runtime, done: n.applied}, control.Options{
-		RTMPBase: n.ready.RTMP, OriginBase: n.ready.Origin, DataDir: cfg.DataDir, Quotas: quotas, Log: cfg.Log,
+		IngestBases: n.ready.Ingest, OriginBase: n.ready.Origin, DataDir: cfg.DataDir, Quotas: quotas, Log: cfg.Log,
 	})
 	return n, err
 }
@@ -139,10 +145,36 @@ func (n *node) listen() (err error) {
 		at   *net.Listener
 		addr string
 		what string
-	}{{&n.origin, n.cfg.OriginListen, "origin"}, {&n.api, n.cfg.ControlListen, "control"}, {&n.rtmp, n.cfg.RTMPListen, "RTMP"}} {
+	}{{&n.origin, n.cfg.OriginListen, "origin"}, {&n.api, n.cfg.ControlListen, "control"}} {
 		if *l.at, err = net.Listen("tcp", l.addr); err != nil {
 			return fmt.Errorf("%s listener: %w", l.what, err)
 		}
+	}
+	return nil
+}
+
+// listenRTMP opens the listeners for encoders. All lead to the same events.
+func (n *node) listenRTMP(now time.Time) error {
+	secure, err := listenerTLS("RTMPS", n.cfg.RTMPTLS, n.cfg, now)
+	if err != nil {
+		return err
+	}
+	for _, e := range []struct {
+		scheme, addr string
+		secure       *tls.Config
+	}{{"rtmp", n.cfg.RTMPListen, nil}, {"rtmp", n.cfg.RTMPSecondary, nil}, {"rtmps", n.cfg.RTMPSListen, secure}, {"rtmps", n.cfg.RTMPSSecondary, secure}} {
+		if e.addr == "" {
+			continue
+		}
+		l, err := net.Listen("tcp", e.addr)
+		if err != nil {
+			return fmt.Errorf("%s listener: %w", strings.ToUpper(e.scheme), err)
+		}
+		n.ready.Ingest = append(n.ready.Ingest, e.scheme+"://"+n.public(l))
+		if e.secure != nil {
+			l = tls.NewListener(l, e.secure)
+		}
+		n.rtmp = append(n.rtmp, l)
 	}
 	return nil
 }
@@ -194,12 +226,14 @@ func (n *node) serve(ctx context.Context) error {
 	spawn("origin listener", func() error { return ignoreClosed(originServer.Serve(n.origin)) })
 	spawn("control listener", func() error { return ignoreClosed(apiServer.Serve(n.api)) })
 	spawn("replays", func() error { n.runtime.rest(publishers); return nil })
-	spawn("RTMP listener", func() error { return n.ingest.Serve(publishers, n.rtmp) })
+	for _, l := range n.rtmp {
+		spawn("RTMP listener", func() error { return n.ingest.Serve(publishers, l) })
+	}
 	if ctx.Err() == nil {
 		if err := n.writeReady(); err != nil {
 			cancel(err)
 		} else {
-			log.Info("ready", "origin", n.ready.Origin, "control", n.ready.Control, "rtmp", n.ready.RTMP, "data", n.cfg.DataDir)
+			log.Info("ready", "origin", n.ready.Origin, "control", n.ready.Control, "rtmp", n.ready.Ingest, "data", n.cfg.DataDir)
 		}
 	}
 	<-ctx.Done()
@@ -242,7 +276,7 @@ func (n *node) close() error {
 	if n.stopOutputs != nil {
 		n.stopOutputs()
 	}
-	for _, l := range []net.Listener{n.origin, n.api, n.rtmp} {
+	for _, l := range append([]net.Listener{n.origin, n.api}, n.rtmp...) {
 		if l != nil {
 			_ = l.Close() // the servers have closed theirs
 		}

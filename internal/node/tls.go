@@ -19,10 +19,10 @@ import (
 	"time"
 )
 
-// TLSSelf is the value of Config.ControlTLS that has a certificate made and kept in the data directory.
+// TLSSelf is the value of Config.ControlTLS and RTMPTLS that has a certificate made and kept in the data directory.
 const TLSSelf = "self"
 
-// Names of the certificate of the control listener in the data directory; the command line trusts it from there.
+// Names of the node's own certificate in the data directory; the command line trusts it from there.
 const (
 	certificateName = "control.crt"
 	privateKeyName  = "control.key"
@@ -31,28 +31,29 @@ const (
 // certificateLife is how long a certificate that is made here is valid; it is made anew when less than a tenth is left.
 const certificateLife = 2 * 365 * 24 * time.Hour
 
-// controlTLS returns the TLS configuration of the control listener, nil for plain HTTP.
-func controlTLS(cfg Config, now time.Time) (*tls.Config, error) {
+// listenerTLS returns the TLS configuration of a listener that speaks protocols (ALPN), nil for none. setting is
+// Config.ControlTLS or RTMPTLS.
+func listenerTLS(what, setting string, cfg Config, now time.Time, protocols ...string) (*tls.Config, error) {
 	var cert, key string
 	switch {
-	case cfg.ControlTLS == "":
+	case setting == "":
 		return nil, nil
-	case cfg.ControlTLS == TLSSelf:
+	case setting == TLSSelf:
 		cert, key = filepath.Join(cfg.DataDir, certificateName), filepath.Join(cfg.DataDir, privateKeyName)
 		if err := keepCertificate(cert, key, cfg.PublicHost, now); err != nil {
-			return nil, fmt.Errorf("certificate of the control listener: %w", err)
+			return nil, fmt.Errorf("certificate of the %s listener: %w", what, err)
 		}
 	default:
 		var ok bool
-		if cert, key, ok = strings.Cut(cfg.ControlTLS, ","); !ok {
-			return nil, fmt.Errorf("control TLS %q: give %q, or the files CERT,KEY", cfg.ControlTLS, TLSSelf)
+		if cert, key, ok = strings.Cut(setting, ","); !ok {
+			return nil, fmt.Errorf("%s TLS %q: give %q, or the files CERT,KEY", what, setting, TLSSelf)
 		}
 	}
 	pair, err := tls.LoadX509KeyPair(cert, key)
 	if err != nil {
-		return nil, fmt.Errorf("certificate of the control listener: %w", err)
+		return nil, fmt.Errorf("certificate of the %s listener: %w", what, err)
 	}
-	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}, nil
+	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12, NextProtos: protocols}, nil
 }
 
 // keepCertificate makes a self-signed certificate for host and this machine unless there is one that is still good.
@@ -75,7 +76,7 @@ func keepCertificate(cert, key, host string, now time.Time) error {
 		return err
 	}
 	c := &x509.Certificate{
-		SerialNumber: serial, Subject: pkix.Name{CommonName: "Headwater control API"}, NotBefore: now.Add(-time.Hour), NotAfter: now.Add(certificateLife),
+		SerialNumber: serial, Subject: pkix.Name{CommonName: "Headwater"}, NotBefore: now.Add(-time.Hour), NotAfter: now.Add(certificateLife),
 		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 		IsCA: true, BasicConstraintsValid: true,
 		DNSNames: []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
