@@ -22,6 +22,7 @@ type StreamingEndpointProperties struct {
 	MaxCacheAge             *Int64                   `json:"maxCacheAge,omitempty"`
 	CustomHostNames         []string                 `json:"customHostNames,omitempty"`
 	HostName                string                   `json:"hostName,omitempty"`
+	Scheme                  string                   `json:"scheme,omitempty"` // "http" or "https": what HostName speaks; not of AMS, read-only
 	CDNEnabled              bool                     `json:"cdnEnabled"`
 	CDNProvider             string                   `json:"cdnProvider,omitempty"`
 	CDNProfile              string                   `json:"cdnProfile,omitempty"`

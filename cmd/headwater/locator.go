@@ -98,7 +98,7 @@ func publishedURLs(ctx context.Context, c *api.Client, locator, endpoint string)
 	if err != nil {
 		return urls, err
 	}
-	base := "http://" + e.Properties.HostName
+	base := e.Properties.Scheme + "://" + e.Properties.HostName
 	for _, p := range paths.StreamingPaths {
 		if len(p.Paths) == 0 {
 			continue

@@ -20,7 +20,7 @@ URL is the ingest URL of the event and a stream key: rtmp://HOST:1935/live/TOKEN
 			if err != nil {
 				return err
 			}
-			trusted, err := a.trust()
+			trusted, err := a.trust("")
 			if err != nil {
 				return err
 			}

@@ -88,49 +88,51 @@ func group(use, short string, commands ...*cobra.Command) *cobra.Command {
 // certificateName is the file in the data directory with the certificate that a server made for itself.
 const certificateName = "control.crt"
 
-// trust returns a TLS configuration that also trusts the server's own certificate; nil when the data directory has none.
-func (a *app) trust() (*tls.Config, error) {
+// trust returns a TLS configuration that also trusts the server's own certificate, when the data directory has one, and takes
+// one in the name of name, if that is not empty; nil when there is neither.
+func (a *app) trust(name string) (*tls.Config, error) {
 	own, err := os.ReadFile(filepath.Join(a.dataDir, certificateName))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("reading the server's certificate: %w", err)
+	}
+	if err != nil && name == "" {
+		return nil, nil
 	}
 	roots, err := x509.SystemCertPool()
 	if err != nil {
 		roots = x509.NewCertPool()
 	}
-	if !roots.AppendCertsFromPEM(own) {
+	if own != nil && !roots.AppendCertsFromPEM(own) {
 		return nil, fmt.Errorf("%s in %s holds no certificate", certificateName, a.dataDir)
 	}
-	return &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}, nil
+	return &tls.Config{RootCAs: roots, ServerName: name, MinVersion: tls.VersionTLS12}, nil
 }
 
 // client returns a client for the control API that the flags, the environment or the data directory name.
 func (a *app) client() (*api.Client, error) {
-	trusted, err := a.trust()
-	if err != nil {
-		return nil, err
-	}
 	o := api.ClientOptions{BaseURL: a.control, Token: a.token}
-	if trusted != nil {
-		o.HTTP = &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: trusted}}
-	}
 	if o.BaseURL == "" {
 		o.BaseURL = os.Getenv("HEADWATER_CONTROL")
+	}
+	var ready struct {
+		Control     string `json:"control"`
+		ControlName string `json:"controlName"`
 	}
 	if o.BaseURL == "" {
 		o.BaseURL = defaultControl
 		if b, err := os.ReadFile(filepath.Join(a.dataDir, "ready.json")); err == nil {
-			var ready struct {
-				Control string `json:"control"`
-			}
 			if err := json.Unmarshal(b, &ready); err != nil {
 				return nil, fmt.Errorf("reading ready.json in %s: %w", a.dataDir, err)
 			}
 			o.BaseURL = ready.Control
 		}
+	}
+	trusted, err := a.trust(ready.ControlName)
+	if err != nil {
+		return nil, err
+	}
+	if trusted != nil {
+		o.HTTP = &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: trusted}}
 	}
 	if o.Token == "" {
 		o.Token = os.Getenv("HEADWATER_TOKEN")

@@ -3,7 +3,6 @@ package control
 import (
 	"context"
 	"maps"
-	"net/url"
 	"slices"
 	"strings"
 
@@ -31,7 +30,7 @@ func (s *Service) endpointWire(r *row[endpointRec]) *api.StreamingEndpoint {
 		Properties: e.Properties, SKU: &api.EndpointSKU{Name: sku, Capacity: &capacity},
 	}
 	p := &v.Properties
-	p.HostName = s.hostName()
+	p.Scheme, p.HostName = s.host()
 	p.ResourceState, p.ProvisioningState = e.State, api.Succeeded
 	if !e.Made {
 		p.ProvisioningState = api.InProgress
@@ -40,13 +39,11 @@ func (s *Service) endpointWire(r *row[endpointRec]) *api.StreamingEndpoint {
 	return v
 }
 
-// hostName is such that scheme://hostName + path works, so it has the port when that is not the scheme's (ams-wire §11).
-func (s *Service) hostName() string {
-	u, err := url.Parse(s.o.OriginBase)
-	if err != nil {
-		return s.o.OriginBase
-	}
-	return u.Host
+// host returns the scheme and the host name such that scheme://hostName + path works: the host has the port when that is not
+// the scheme's (ams-wire §11).
+func (s *Service) host() (scheme, hostName string) {
+	scheme, hostName, _ = strings.Cut(s.o.OriginBase, "://")
+	return scheme, hostName
 }
 
 // ListStreamingEndpoints implements api.Service.

@@ -48,7 +48,7 @@ func (c *Channel) read(t *testing.T) {
 	}
 	c.Ingest = p.Input.Endpoints[0].URL
 	c.Preview = base(p.Preview.Endpoints[0].URL)
-	c.Public = base(find(t, c.d.CLI(t, "locator", "paths", c.Locator), "http://", "format=m3u8-cmaf"))
+	c.Public = base(find(t, c.d.CLI(t, "locator", "paths", c.Locator), c.d.Origin, "format=m3u8-cmaf"))
 	if !strings.HasPrefix(c.Ingest, c.d.RTMP+"/live/") {
 		t.Errorf("the ingest URL %s is not below %s/live/", c.Ingest, c.d.RTMP)
 	}

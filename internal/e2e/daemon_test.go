@@ -30,20 +30,22 @@ type Daemon struct {
 	Origin, Control, RTMP string // base URLs, constant over restarts
 	Dir                   string // data directory
 	path                  string
+	flags                 []string // of serve, beside those that every test needs
 	log                   tail
 	cmd                   *exec.Cmd
 	done                  chan struct{}
 	exit                  error // valid once done is closed
 }
 
-// StartDaemon starts one on an empty data directory and on ports the kernel picks; it ends with the test.
-func StartDaemon(t *testing.T) *Daemon {
+// StartDaemon starts one on an empty data directory and on ports the kernel picks, with more flags if given; it ends with the
+// test.
+func StartDaemon(t *testing.T, flags ...string) *Daemon {
 	t.Helper()
 	path, err := build()
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &Daemon{Dir: filepath.Join(t.TempDir(), "data"), path: path}
+	d := &Daemon{Dir: filepath.Join(t.TempDir(), "data"), path: path, flags: flags}
 	d.Start(t)
 	t.Cleanup(func() {
 		if d.cmd != nil {
@@ -69,8 +71,8 @@ func (d *Daemon) Start(t *testing.T) {
 	if err := os.RemoveAll(ready); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(d.path, "serve", "--data-dir", d.Dir, "--origin-listen", origin, "--control-listen", control,
-		"--rtmp-listen", rtmp, "--public-host", "127.0.0.1", "--ready-file", ready)
+	cmd := exec.Command(d.path, append([]string{"serve", "--data-dir", d.Dir, "--origin-listen", origin, "--control-listen", control,
+		"--rtmp-listen", rtmp, "--public-host", "127.0.0.1", "--ready-file", ready}, d.flags...)...)
 	cmd.Stdout, cmd.Stderr = &d.log, &d.log
 	cmd.SysProcAttr = endsWithUs()
 	if err := cmd.Start(); err != nil {

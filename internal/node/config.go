@@ -18,11 +18,14 @@ type Config struct {
 	PublicHost    string // host name or address under which encoders and viewers reach this node; in URLs handed out. Default "127.0.0.1"
 	ReadyFile     string // written, atomically, when everything listens; "": none but <DataDir>/ready.json
 
-	RTMPTLS        string // RTMPS, in the form of ControlTLS; "": none
+	// OriginTLS, ControlTLS and RTMPTLS say where the certificate of a listener comes from: "": none, no TLS; "self": one is made
+	// and kept in DataDir; "acme": one is got for PublicHost; "CERT,KEY": files, read again when they change.
+	OriginTLS, ControlTLS, RTMPTLS string
+	ACMEDirectory                  string // URL of the ACME directory; "": Let's Encrypt
+
 	RTMPSListen    string // address of the RTMPS listener, if RTMPTLS is given. Default ":2935"
 	RTMPSSecondary string // address of a second one; "": none. AMS: ":2936"
 
-	ControlTLS     string // "": plain HTTP; "self": a certificate that is made and kept in DataDir; "CERT,KEY": files
 	TrustForwarded bool   // believe X-Forwarded-Proto and -Host of a TLS terminator in front of the control API
 	Quotas         string // "generous" (default) or "ams"
 

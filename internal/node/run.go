@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -35,11 +36,13 @@ const ReadyName = "ready.json"
 
 // Ready is what the ready file says.
 type Ready struct {
-	Origin    string   `json:"origin"`    // "http://host:port"
-	Control   string   `json:"control"`   // "http://host:port"
+	Origin    string   `json:"origin"`    // "http://host:port", or https
+	Control   string   `json:"control"`   // "http://host:port", or https
 	RTMP      string   `json:"rtmp"`      // "rtmp://host:port"
 	Ingest    []string `json:"ingest"`    // the same, the secondary one, and those of RTMPS
 	TokenFile string   `json:"tokenFile"` // path of the control API's token
+	// ControlName is the host name in the certificate of the control API where it is not that of Control.
+	ControlName string `json:"controlName,omitempty"`
 }
 
 // Run runs a node until ctx ends, then stops it in order: publishers, open segments, recordings (which resume at the next
@@ -102,7 +105,12 @@ func open(cfg Config) (n *node, err error) {
 		return n, err
 	}
 	clock := newClock()
-	secure, err := listenerTLS("control", cfg.ControlTLS, cfg, clock.now(), "h2", "http/1.1")
+	certs := &certificates{cfg: cfg, now: clock.now()}
+	originTLS, err := certs.config("origin", cfg.OriginTLS, "h2", "http/1.1")
+	if err != nil {
+		return n, err
+	}
+	controlTLS, err := certs.config("control", cfg.ControlTLS, "h2", "http/1.1")
 	if err != nil {
 		return n, err
 	}
@@ -113,24 +121,26 @@ func open(cfg Config) (n *node, err error) {
 	if err := n.listen(); err != nil {
 		return n, err
 	}
-	if err := n.listenRTMP(clock.now()); err != nil {
+	if err := n.listenRTMP(certs); err != nil {
 		return n, err
 	}
-	scheme := "http://"
-	if secure != nil {
-		scheme = "https://"
-	}
 	n.ready = Ready{
-		Origin:    "http://" + n.public(n.origin),
-		Control:   scheme + local(n.api),
+		Origin:    n.public(scheme(originTLS), n.origin),
+		Control:   scheme(controlTLS) + "://" + local(n.api),
 		RTMP:      n.ready.Ingest[0],
 		Ingest:    n.ready.Ingest,
 		TokenFile: tokenFile,
 	}
+	if cfg.ControlTLS != "" && cfg.ControlTLS != TLSSelf {
+		n.ready.ControlName = cfg.PublicHost
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	n.stopOutputs = cancel
-	if secure != nil {
-		n.api = tls.NewListener(n.api, secure)
+	if originTLS != nil {
+		n.origin = tls.NewListener(n.origin, originTLS)
+	}
+	if controlTLS != nil {
+		n.api = tls.NewListener(n.api, controlTLS)
 	}
 	n.runtime = newRuntime(ctx, clock, n.spools, n.assets, n.metrics, cfg)
 	n.metrics.watch(n.runtime)
@@ -154,8 +164,8 @@ func (n *node) listen() (err error) {
 }
 
 // listenRTMP opens the listeners for encoders. All lead to the same events.
-func (n *node) listenRTMP(now time.Time) error {
-	secure, err := listenerTLS("RTMPS", n.cfg.RTMPTLS, n.cfg, now)
+func (n *node) listenRTMP(certs *certificates) error {
+	secure, err := certs.config("RTMPS", n.cfg.RTMPTLS)
 	if err != nil {
 		return err
 	}
@@ -170,7 +180,7 @@ func (n *node) listenRTMP(now time.Time) error {
 		if err != nil {
 			return fmt.Errorf("%s listener: %w", strings.ToUpper(e.scheme), err)
 		}
-		n.ready.Ingest = append(n.ready.Ingest, e.scheme+"://"+n.public(l))
+		n.ready.Ingest = append(n.ready.Ingest, n.public(e.scheme, l))
 		if e.secure != nil {
 			l = tls.NewListener(l, e.secure)
 		}
@@ -179,10 +189,24 @@ func (n *node) listenRTMP(now time.Time) error {
 	return nil
 }
 
-// public returns the address of a listener as the world sees it.
-func (n *node) public(l net.Listener) string {
+func scheme(secure *tls.Config) string {
+	if secure != nil {
+		return "https"
+	}
+	return "http"
+}
+
+// defaultPorts are those that a URL for viewers need not name; ingest URLs name theirs, as those of AMS do.
+var defaultPorts = map[string]string{"http": "80", "https": "443"}
+
+// public returns the URL of a listener as the world sees it.
+func (n *node) public(scheme string, l net.Listener) string {
 	_, port, _ := net.SplitHostPort(l.Addr().String())
-	return net.JoinHostPort(n.cfg.PublicHost, port)
+	host := net.JoinHostPort(n.cfg.PublicHost, port)
+	if port == defaultPorts[scheme] {
+		host = strings.TrimSuffix(host, ":"+port)
+	}
+	return scheme + "://" + host
 }
 
 // local returns the address of a listener as this machine sees it.
@@ -212,6 +236,8 @@ func (n *node) serve(ctx context.Context) error {
 	originServer := origin.NewServer(n.originHandler())
 	originServer.BaseContext = func(net.Listener) context.Context { return viewers }
 	apiServer := origin.NewServer(n.controlHandler())
+	originServer.ErrorLog = slog.NewLogLogger(log.Handler(), slog.LevelDebug) // what strangers' connections get wrong
+	apiServer.ErrorLog = originServer.ErrorLog
 	controlCtx, stopControl := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopControl()
 	publishers, stopPublishers := context.WithCancel(context.WithoutCancel(ctx))

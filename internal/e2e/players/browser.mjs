@@ -28,6 +28,7 @@ async function open({ page: name, url, width, height, dark }) {
   const context = await browser.newContext({
     viewport: { width: width || 1280, height: height || 900 },
     colorScheme: dark ? 'dark' : 'light',
+    ignoreHTTPSErrors: true, // certificates that a daemon signed itself
   });
   const page = await context.newPage();
   pages.set(name, page);
