@@ -83,11 +83,20 @@ type LiveEventStatus struct {
 
 // LiveIngestion is one encoder connection.
 type LiveIngestion struct {
-	StreamName string `json:"streamName,omitempty"`
-	Begin      *Time  `json:"begin,omitempty"`
-	End        *Time  `json:"end,omitempty"`
-	EndReason  string `json:"endReason,omitempty"`
-	Encoder    string `json:"encoder,omitempty"` // address of the encoder; not in AMS
+	StreamName          string             `json:"streamName,omitempty"`
+	Begin               *Time              `json:"begin,omitempty"`
+	End                 *Time              `json:"end,omitempty"`
+	EndReason           string             `json:"endReason,omitempty"`
+	IngestInterruptions []LiveInterruption `json:"ingestInterruptions"`
+	Encoder             string             `json:"encoder,omitempty"` // address of the encoder; not in AMS
+}
+
+// LiveInterruption is a time without an encoder, between two that sent.
+type LiveInterruption struct {
+	Begin    *Time  `json:"begin"`
+	End      *Time  `json:"end"`
+	Duration string `json:"duration"` // ISO 8601
+	Reason   string `json:"reason,omitempty"`
 }
 
 // TrackStatus is one incoming track.
@@ -95,6 +104,7 @@ type TrackStatus struct {
 	TrackID         string `json:"trackId"`
 	ExpectedBitrate int32  `json:"expectedBitrate,omitempty"`
 	IncomingBitrate int32  `json:"incomingBitrate,omitempty"`
+	IngestDrift     string `json:"ingestDrift,omitempty"` // seconds per minute, or "n/a"
 }
 
 // StreamEvents is the answer to getStreamEvents.

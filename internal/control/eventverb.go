@@ -120,17 +120,14 @@ func (s *Service) LiveEventStatus(_ context.Context, name string) (*api.LiveEven
 		v.State, v.HealthStatus = "Running", "Poor"
 		st, _ := s.runtime.EventStatus(e.rec.ID)
 		if !st.Since.IsZero() {
-			v.Ingestion = &api.LiveIngestion{Begin: api.NewTime(st.Since), Encoder: st.Remote}
-			if !st.Connected {
-				v.Ingestion = &api.LiveIngestion{End: api.NewTime(st.Since), EndReason: "The encoder disconnected."}
-			}
+			v.Ingestion = ingestion(&st)
 		}
 		if st.Connected {
-			v.HealthStatus, v.HealthDescriptions = health(&st)
+			v.HealthStatus, v.HealthDescriptions = health(&st, s.o.Now())
 			for i, t := range st.Tracks {
-				track := api.TrackStatus{TrackID: t}
+				track := api.TrackStatus{TrackID: t, IngestDrift: drift(-1)}
 				if beats := st.latest(); i < len(beats) {
-					track.ExpectedBitrate, track.IncomingBitrate = int32(beats[i].Bitrate), int32(beats[i].Incoming)
+					track.ExpectedBitrate, track.IncomingBitrate, track.IngestDrift = int32(beats[i].Bitrate), int32(beats[i].Incoming), drift(beats[i].Drift)
 				}
 				v.TrackStatus = append(v.TrackStatus, track)
 			}

@@ -18,7 +18,8 @@ import (
 
 // memRuntime is a Runtime in memory: it remembers what it was brought to, and fails what it is told to.
 type memRuntime struct {
-	incoming int // bit/s of the only track; guarded by mu
+	incoming int                  // bit/s of the only track; guarded by mu
+	status   *control.EventStatus // of running events, instead of the usual one
 
 	mu      sync.Mutex
 	at      control.Desired
@@ -59,6 +60,9 @@ func (r *memRuntime) EventStatus(id string) (control.EventStatus, bool) {
 	defer r.mu.Unlock()
 	for _, e := range r.at.Events {
 		if e.ID == id && e.Running {
+			if r.status != nil {
+				return *r.status, true
+			}
 			since := time.Unix(1764077000, 0)
 			return control.EventStatus{
 				Connected: true, Since: since, Remote: "192.0.2.1:1", Tracks: []string{"video"}, Log: "1",

@@ -29,8 +29,15 @@ func (st *EventStatus) latest() []Heartbeat {
 	return beats
 }
 
-// health judges the input of an event with an encoder, and says what is wrong.
-func health(st *EventStatus) (status string, why []string) {
+// recent is for how long a stream event counts for the health: the time between two heartbeats.
+const recent = 20 * time.Second
+
+// longGap is the jump of timestamps from which on a stream is Poor.
+const longGap = 10 * time.Second
+
+// health judges the input of an event with an encoder, and says what is wrong: "Excellent" has 75 % of the bit rate, no
+// warning and no drift, "Good" 20 %, no error and no gap of 10 s (ams-v3 §10.2).
+func health(st *EventStatus, now time.Time) (status string, why []string) {
 	status, why = "Excellent", []string{}
 	worse := func(to, format string, args ...any) {
 		if status != "Poor" {
@@ -55,8 +62,75 @@ func health(st *EventStatus) (status string, why []string) {
 		if b.Overlaps > 0 {
 			worse("Good", "Samples of the %s track overlapped and were dropped.", b.Track)
 		}
+		if b.Drift > 0 {
+			worse("Good", "The %s track fell behind by %s s in the last minute.", b.Track, drift(b.Drift))
+		}
+	}
+	for _, e := range st.Events {
+		if e.Time.Before(st.Since) || now.Sub(e.Time) > recent || e.Type == "InvalidConnection" { // which is not this encoder's
+			continue
+		}
+		switch {
+		case e.Gap >= longGap:
+			worse("Poor", "The timestamps of the %s track jumped by %v.", e.Track, e.Gap.Round(time.Second))
+		case e.Level == "Error":
+			worse("Poor", "%s: %s", e.Type, e.Reason)
+		case e.Level == "Warning" && len(why) == 0:
+			worse("Good", "%s of the %s track.", e.Type, e.Track)
+		}
 	}
 	return status, why
+}
+
+// drift is how a drift is said: in seconds per minute, "n/a" when it is not known.
+func drift(d time.Duration) string {
+	if d < 0 {
+		return "n/a"
+	}
+	return strconv.FormatFloat(d.Round(100*time.Millisecond).Seconds(), 'f', -1, 64)
+}
+
+// interruptions are the times without an encoder that the stream events tell of.
+func interruptions(events []StreamEvent) []api.LiveInterruption {
+	list := []api.LiveInterruption{}
+	var end *StreamEvent
+	for i := range events {
+		switch e := &events[i]; {
+		case e.Type == "EndIngest":
+			end = e
+		case e.Type == "BeginIngest" && end != nil:
+			list = append(list, api.LiveInterruption{Begin: api.NewTime(end.Time), End: api.NewTime(e.Time), Duration: api.FormatDuration(e.Time.Sub(end.Time)), Reason: end.Reason})
+			end = nil
+		}
+	}
+	return list
+}
+
+// ingestion is the present connection, or the end of the last one.
+func ingestion(st *EventStatus) *api.LiveIngestion {
+	v := &api.LiveIngestion{IngestInterruptions: interruptions(st.Events)}
+	if begin := st.last("BeginIngest"); begin != nil {
+		v.StreamName = begin.Stream
+	}
+	if st.Connected {
+		v.Begin, v.Encoder = api.NewTime(st.Since), st.Remote
+		return v
+	}
+	v.End, v.EndReason = api.NewTime(st.Since), "The encoder disconnected."
+	if end := st.last("EndIngest"); end != nil {
+		v.EndReason = end.Reason
+	}
+	return v
+}
+
+// last returns the newest stream event of a type, nil when there is none.
+func (st *EventStatus) last(kind string) *StreamEvent {
+	for i := len(st.Events) - 1; i >= 0; i-- {
+		if st.Events[i].Type == kind {
+			return &st.Events[i]
+		}
+	}
+	return nil
 }
 
 // tick is the unit of timestamps in answers: 1/10 000 000 s.
@@ -105,7 +179,7 @@ func (s *Service) LiveEventHeartbeats(_ context.Context, name string) (*api.Trac
 			TrackType: b.Track, TrackName: fmt.Sprintf("%s_%d", b.Track, b.Bitrate), Bitrate: int32(b.Bitrate), IncomingBitrate: int32(b.Incoming),
 			LastTimestamp: ticks(b.Last), Timescale: timescale, LastFragmentArrivalTime: api.NewTime(b.Arrived),
 			OverlapCount: int32(b.Overlaps), DiscontinuityCount: int32(b.Discontinuities), UnexpectedBitrate: unexpected, State: "Running",
-			Healthy: !unexpected && b.Overlaps == 0 && b.Discontinuities == 0, IngestDriftValue: "n/a",
+			Healthy: !unexpected && b.Overlaps == 0 && b.Discontinuities == 0, IngestDriftValue: drift(b.Drift),
 		}})
 	}
 	return v, nil

@@ -2,9 +2,61 @@ package control_test
 
 import (
 	"testing"
+	"time"
 
 	"headwater.stream/api"
+	"headwater.stream/internal/control"
 )
+
+// TestHealth judges what a runtime reports.
+func TestHealth(t *testing.T) {
+	p := startMem(t)
+	ctx := t.Context()
+	must[*api.LiveEvent](t)(p.CreateLiveEvent(ctx, "show", rtmp(), api.WriteOptions{AutoStart: true}))
+	now := time.Now()
+	since := now.Add(-time.Minute)
+	good := control.Heartbeat{Time: now, Track: "video", Bitrate: 1000, Incoming: 1000}
+	late, unknown, jumped := good, good, good
+	late.Drift, unknown.Drift, jumped.Discontinuities = 2*time.Second, -1, 1
+	event := func(kind, level string, ago, gap time.Duration) []control.StreamEvent {
+		return []control.StreamEvent{{Time: now.Add(-ago), Type: kind, Level: level, Track: "video", Gap: gap, Reason: "r"}}
+	}
+	for name, c := range map[string]struct {
+		beat   control.Heartbeat
+		events []control.StreamEvent
+		health string
+		drift  string
+	}{
+		"nothing":          {good, nil, "Excellent", "0"},
+		"unknown drift":    {unknown, nil, "Excellent", "n/a"},
+		"drift":            {late, nil, "Good", "2"},
+		"jump":             {jumped, event("Discontinuity", "Warning", time.Second, time.Second), "Good", "0"},
+		"long jump":        {good, event("Discontinuity", "Warning", time.Second, time.Minute), "Poor", "0"},
+		"long ago":         {good, event("Discontinuity", "Warning", 30*time.Second, time.Minute), "Excellent", "0"},
+		"warning":          {good, event("ChunkDropped", "Warning", time.Second, 0), "Good", "0"},
+		"error":            {good, event("ChunkDropped", "Error", time.Second, 0), "Poor", "0"},
+		"another's":        {good, event("InvalidConnection", "Error", time.Second, 0), "Excellent", "0"},
+		"encoder's before": {good, event("ChunkDropped", "Error", 2*time.Minute, 0), "Excellent", "0"},
+	} {
+		p.runtime.mu.Lock()
+		p.runtime.status = &control.EventStatus{Connected: true, Since: since, Tracks: []string{"video"}, Beats: []control.Heartbeat{c.beat}, Events: c.events}
+		p.runtime.mu.Unlock()
+		st := must[*api.LiveEventStatusList](t)(p.LiveEventStatus(ctx, "show")).Value[0]
+		if st.HealthStatus != c.health || (len(st.HealthDescriptions) == 0) != (c.health == "Excellent") || st.TrackStatus[0].IngestDrift != c.drift {
+			t.Errorf("%s: %+v, want %s, drift %s", name, st, c.health, c.drift)
+		}
+	}
+	p.runtime.mu.Lock()
+	p.runtime.status = &control.EventStatus{Since: now, Events: []control.StreamEvent{
+		{Time: since, Type: "BeginIngest", Stream: "one"}, {Time: since.Add(time.Second), Type: "EndIngest", Reason: "cut"},
+		{Time: since.Add(3 * time.Second), Type: "BeginIngest", Stream: "two"}, {Time: now, Type: "EndIngest", Reason: "gone"},
+	}}
+	p.runtime.mu.Unlock()
+	in := must[*api.LiveEventStatusList](t)(p.LiveEventStatus(ctx, "show")).Value[0].Ingestion
+	if in == nil || in.StreamName != "two" || in.EndReason != "gone" || in.End == nil || len(in.IngestInterruptions) != 1 || in.IngestInterruptions[0].Duration != "PT2S" || in.IngestInterruptions[0].Reason != "cut" {
+		t.Errorf("ingestion %+v", in)
+	}
+}
 
 // TestInputLog asks what happened to an event's input, polls for more, and judges its health.
 func TestInputLog(t *testing.T) {
@@ -43,6 +95,10 @@ func TestInputLog(t *testing.T) {
 		if a = p.raw(t, "POST", "~/liveEvents/show/"+verb, "", "If-None-Match", `"other"`); a.status != 200 {
 			t.Errorf("%s with another tag: %d", verb, a.status)
 		}
+	}
+	st := must[*api.LiveEventStatusList](t)(p.LiveEventStatus(ctx, "show")).Value[0]
+	if in := st.Ingestion; in == nil || in.StreamName != "key" || in.Begin == nil || len(in.IngestInterruptions) != 0 || st.TrackStatus[0].IngestDrift != "0" || beats[0].Data.IngestDriftValue != "0" {
+		t.Errorf("status %+v %+v", st, st.Ingestion)
 	}
 	for incoming, want := range map[int32]string{1000: "Excellent", 750: "Excellent", 700: "Good", 200: "Good", 150: "Poor", 0: "Poor"} {
 		p.runtime.mu.Lock()

@@ -143,4 +143,5 @@ type Heartbeat struct {
 	Arrived         time.Time     // when it came
 	Overlaps        int           // samples dropped because their time was taken
 	Discontinuities int
+	Drift           time.Duration // by how much it fell behind the clock in the last minute; negative: not known
 }

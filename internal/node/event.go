@@ -59,17 +59,20 @@ func openEvent(spec control.EventSpec, dir archive.Dir, span time.Duration, c cl
 // admit makes a publisher the event's: the newest wins, the one before is told and cut off (docs/adr/0008).
 func (e *event) admit(r ingest.Request) (ingest.Session, error) {
 	spec := e.spec.Load()
-	if !spec.IngestAllow.Admits(r.Remote.Addr()) {
+	deny := func(why *ingest.Refusal) error {
 		e.trail.add(control.StreamEvent{Time: e.clock.now(), Type: "InvalidConnection", Level: "Error", Stream: r.Stream, Remote: r.Remote.String(),
-			Code: "MPE_INGEST_ENCODER_CONNECTION_DENIED", Reason: notAllowed.Description})
-		return nil, notAllowed
+			Code: codeDenied, Reason: why.Description})
+		return why
+	}
+	if !spec.IngestAllow.Admits(r.Remote.Addr()) {
+		return nil, deny(notAllowed)
 	}
 	s := &session{event: e, kick: r.Kick, stream: r.Stream, remote: r.Remote.String(), addr: r.Remote.Addr(), encoder: r.Encoder, since: e.clock.now()}
 	e.mu.Lock()
 	if e.cur != nil && s.addr == e.loser && s.addr != e.cur.addr && s.since.Sub(e.lostAt) < rematch {
 		cur := e.cur
 		e.mu.Unlock()
-		return nil, &ingest.Refusal{Code: ingest.CodeBadName, Description: fmt.Sprintf("another encoder took over %v ago and is publishing: stop it first", s.since.Sub(cur.since).Round(time.Second))}
+		return nil, deny(&ingest.Refusal{Code: ingest.CodeBadName, Description: fmt.Sprintf("another encoder took over %v ago and is publishing: stop it first", s.since.Sub(cur.since).Round(time.Second))})
 	}
 	if !e.running.Load() {
 		e.mu.Unlock()
@@ -83,7 +86,7 @@ func (e *event) admit(r ingest.Request) (ingest.Session, error) {
 	e.mu.Unlock()
 	if old != nil {
 		e.log.Info("another encoder takes over", "from", old.remote, "to", s.remote)
-		old.replace(&ingest.Refusal{Code: ingest.CodeBadName, Description: "another encoder is publishing to this live event now"})
+		old.replace(codeEnded, &ingest.Refusal{Code: ingest.CodeBadName, Description: "another encoder is publishing to this live event now"})
 	}
 	e.trail.add(control.StreamEvent{Time: s.since, Type: "BeginIngest", Level: "Information", Stream: s.stream, Remote: s.remote, Code: "S_OK"})
 	e.log.Info("encoder connected", "remote", s.remote, "encoder", s.encoder)
@@ -97,9 +100,17 @@ func (e *event) enforce() {
 	e.mu.Unlock()
 	if cur != nil && !e.spec.Load().IngestAllow.Admits(cur.addr) {
 		e.log.Warn("encoder disconnected: its address is not allowed any more", "remote", cur.remote)
-		cur.replace(notAllowed)
+		cur.replace(codeDenied, notAllowed)
 	}
 }
+
+// Result codes of stream events (ams-v3 §10.1, §11.2).
+const (
+	codeEnded   = "MPE_CLIENT_TERMINATED_SESSION"
+	codeStopped = "MPI_REST_API_CHANNEL_STOP"
+	codeDenied  = "MPE_INGEST_ENCODER_CONNECTION_DENIED"
+	codeCodec   = "MPE_INGEST_CODEC_NOT_SUPPORTED"
+)
 
 // notAllowed is what an encoder is told whose address is not in the event's list.
 var notAllowed = &ingest.Refusal{Code: ingest.CodeFailed, Description: "this address is not in the live event's ingest allow list"}
@@ -127,7 +138,7 @@ func (e *event) stop() {
 	}
 	e.mu.Unlock()
 	if cur != nil {
-		cur.replace(&ingest.Refusal{Code: ingest.CodeFailed, Description: fmt.Sprintf("live event %q was stopped", e.spec.Load().Name)})
+		cur.replace(codeStopped, &ingest.Refusal{Code: ingest.CodeFailed, Description: fmt.Sprintf("live event %q was stopped", e.spec.Load().Name)})
 	}
 }
 
@@ -181,6 +192,7 @@ func (s *session) SetTracks(tracks []media.Track) error {
 		s.pack = cmaf.New(cmaf.Config{Aim: spec.SegmentTarget, Limit: frozen.SegmentTarget, Part: frozen.PartTarget, Repair: s.repaired}, e.tl)
 	}
 	if err := s.pack.SetTracks(tracks); err != nil {
+		e.trail.add(control.StreamEvent{Time: e.clock.now(), Type: "InvalidConnection", Level: "Error", Stream: s.stream, Remote: s.remote, Code: codeCodec, Reason: err.Error()})
 		return &ingest.Refusal{Code: ingest.CodeFailed, Description: err.Error()}
 	}
 	s.tracks = tracks
@@ -212,20 +224,20 @@ func (s *session) WriteSample(sample media.Sample) error {
 
 // Close implements ingest.Session.
 func (s *session) Close() error {
-	err := s.end(&ingest.Refusal{Code: ingest.CodeFailed, Description: "the publish has ended"})
+	err := s.end(codeEnded, &ingest.Refusal{Code: ingest.CodeFailed, Description: "the publish has ended"})
 	s.event.gone(s)
 	return err
 }
 
-// end takes nothing more and flushes what is complete.
-func (s *session) end(why *ingest.Refusal) error {
+// end takes nothing more and flushes what is complete; code is what the stream event says of it.
+func (s *session) end(code string, why *ingest.Refusal) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ended != nil {
 		return nil
 	}
 	s.ended = why
-	s.event.trail.add(control.StreamEvent{Time: s.event.clock.now(), Type: "EndIngest", Level: "Information", Stream: s.stream, Remote: s.remote, Code: "S_OK", Reason: why.Description})
+	s.event.trail.add(control.StreamEvent{Time: s.event.clock.now(), Type: "EndIngest", Level: "Information", Stream: s.stream, Remote: s.remote, Code: code, Reason: why.Description})
 	if s.pack == nil {
 		return nil
 	}
@@ -233,8 +245,8 @@ func (s *session) end(why *ingest.Refusal) error {
 }
 
 // replace ends the publish from outside: media of two encoders never mix.
-func (s *session) replace(why *ingest.Refusal) {
-	if err := s.end(why); err != nil {
+func (s *session) replace(code string, why *ingest.Refusal) {
+	if err := s.end(code, why); err != nil {
 		s.event.log.Error("ending a publish", "remote", s.remote, "err", err)
 	}
 	s.kick(why)

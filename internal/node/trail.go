@@ -75,6 +75,32 @@ type counted struct {
 	bytes, overlaps, discontinuities int
 	last                             time.Duration
 	arrived                          time.Time
+	marks                            []mark // of the last minute and the present run of timestamps, oldest first
+}
+
+// mark says how far a track had come at some time.
+type mark struct {
+	at   time.Time
+	last time.Duration
+}
+
+// Drift is what a track fell behind the clock during the last minute (ams-v3 §10.1).
+const (
+	driftMarks = int(time.Minute / beat)
+	driftLeast = 500 * time.Millisecond // less is the encoder's own bursts
+	driftJump  = 5 * time.Second        // timestamps that go further at once, or back, begin a new run
+)
+
+// drift returns how late the track is since the oldest mark, negative when that is not known.
+func (c *counted) drift(now time.Time) time.Duration {
+	if c.bytes == 0 || len(c.marks) == 0 {
+		return -1
+	}
+	late := now.Sub(c.marks[0].at) - (c.last - c.marks[0].last)
+	if late < driftLeast {
+		return 0
+	}
+	return late
 }
 
 func (p *pulse) start(now time.Time, tracks []media.Track) {
@@ -87,7 +113,11 @@ func (p *pulse) sample(now time.Time, s media.Sample) {
 	}
 	c := &p.counts[s.Track]
 	c.bytes += len(s.Data)
-	c.last, c.arrived = media.Duration(s.DTS, p.tracks[s.Track].Timescale), now
+	at := media.Duration(s.DTS, p.tracks[s.Track].Timescale)
+	if len(c.marks) == 0 || at < c.last || at-c.last > driftJump {
+		c.marks = append(c.marks[:0], mark{now, at})
+	}
+	c.last, c.arrived = at, now
 }
 
 // take returns the heartbeats of all tracks and begins to count anew.
@@ -97,9 +127,12 @@ func (p *pulse) take(now time.Time) []control.Heartbeat {
 		c := &p.counts[i]
 		list = append(list, control.Heartbeat{
 			Time: now, Track: t.Kind.String(), Bitrate: t.Bitrate, Incoming: int(float64(c.bytes) * 8 / now.Sub(p.since).Seconds()),
-			Last: c.last, Arrived: c.arrived, Overlaps: c.overlaps, Discontinuities: c.discontinuities,
+			Last: c.last, Arrived: c.arrived, Overlaps: c.overlaps, Discontinuities: c.discontinuities, Drift: c.drift(now),
 		})
-		*c = counted{last: c.last, arrived: c.arrived}
+		if len(c.marks) == driftMarks {
+			c.marks = slices.Delete(c.marks, 0, 1)
+		}
+		*c = counted{last: c.last, arrived: c.arrived, marks: append(c.marks, mark{now, c.last})}
 	}
 	p.since = now
 	return list

@@ -3,7 +3,32 @@ package node
 import (
 	"testing"
 	"time"
+
+	"headwater.stream/internal/media"
 )
+
+// TestDrift: an encoder that sends a tenth less than it should falls behind by six seconds a minute.
+func TestDrift(t *testing.T) {
+	faults(t, func(r *faultRig) {
+		slow := func(_ float64, track int, s *media.Sample) bool {
+			s.DTS = s.DTS * 9 / 10
+			return true
+		}
+		s := r.send(publisher{noVideo: true, audio: 48000, mutate: slow, start: 50_000}, 85*time.Second)
+		st, _ := r.rt.EventStatus("e")
+		if len(st.Beats) != 4 {
+			t.Fatalf("heartbeats %+v", st.Beats)
+		}
+		for i, want := range []time.Duration{2 * time.Second, 4 * time.Second, 6 * time.Second, 6 * time.Second} {
+			if d := st.Beats[i].Drift - want; d.Abs() > 200*time.Millisecond {
+				t.Errorf("heartbeat %d: drift %v, want %v", i, st.Beats[i].Drift, want)
+			}
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
 
 // TestTrail looks at what an event remembers of its input: connections, tracks, a jump, heartbeats.
 func TestTrail(t *testing.T) {
@@ -19,7 +44,7 @@ func TestTrail(t *testing.T) {
 		if b := st.Beats[0]; b.Track != "video" || b.Incoming <= 0 || b.Discontinuities != 0 || b.Last < 19*time.Second || b.Last > 21*time.Second {
 			t.Errorf("first heartbeat %+v", b)
 		}
-		if b := st.Beats[2]; b.Discontinuities != 1 || b.Last < time.Hour {
+		if b := st.Beats[2]; b.Discontinuities != 1 || b.Last < time.Hour || b.Drift != 0 {
 			t.Errorf("heartbeat after the jump %+v", b)
 		}
 		tag := st.Log
