@@ -12,9 +12,10 @@ type Metrics struct {
 	ServerError atomic.Int64 // 5xx
 	Bytes       atomic.Int64 // of bodies
 
-	Waiting atomic.Int64 // requests that wait now: blocked reloads and held hints
-	Waited  atomic.Int64 // requests that have waited
-	Expired atomic.Int64 // waits that ended at the time limit, with 503
-	Refused atomic.Int64 // requests refused because too many were waiting, with 503
-	Stalled atomic.Int64 // connections dropped because the viewer did not read
+	Waiting    atomic.Int64 // requests that wait now: blocked reloads and held hints
+	Waited     atomic.Int64 // requests that have waited
+	Expired    atomic.Int64 // waits that ended at the time limit, with 503
+	Refused    atomic.Int64 // requests refused because too many were waiting, with 503
+	TurnedAway atomic.Int64 // connections refused because there are too many
+	Stalled    atomic.Int64 // connections dropped because the viewer did not read
 }

@@ -40,6 +40,12 @@ Listen addresses are host:port; port 0 takes one that is free, which the ready f
 	f.StringVar(&cfg.ACMEDirectory, "acme-directory", "", "`URL` of another authority that speaks ACME than Let's Encrypt")
 	f.BoolVar(&cfg.TrustForwarded, "trust-forwarded", false, "believe X-Forwarded-Proto and -Host of a TLS terminator in front of the control API")
 	f.StringVar(&cfg.Quotas, "quotas", "generous", "limits on resources: `generous`, or ams for those of Azure Media Services")
+	admit := &cfg.Admission
+	f.IntVar(&admit.Publishers, "max-publishers", 0, "encoders that may publish at a time; 0: no limit")
+	f.IntVar(&admit.IngestBitrate, "max-ingest-bitrate", 0, "bit/s that encoders may send together before another is refused; 0: no limit")
+	f.IntVar(&admit.Viewers, "max-viewer-connections", 0, "connections of viewers at a time; 0: three quarters of the open files that the system allows")
+	f.IntVar(&admit.ViewersAddress, "max-connections-per-address", 0, "of these from one address, which a cache in front of the origin is; 0: half of them")
+	f.IntVar(&admit.Waiting, "max-waiting", node.DefaultMaxWaiting, "requests of viewers that may wait for media at a time")
 	f.StringVar(&config, "config", "", "`file` with settings (env HEADWATER_CONFIG)")
 	logs.add(cmd)
 	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error { return settings(cmd, config) }

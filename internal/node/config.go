@@ -32,6 +32,8 @@ type Config struct {
 	SyncInterval time.Duration // how often recorded bytes are forced to disk: what a power loss may cost; 0: before each part is announced
 	PreviewSpan  time.Duration // media that a preview lists, at least. Default 60 s
 
+	Admission Admission
+
 	Log *slog.Logger // nil: slog.Default
 }
 
@@ -67,6 +69,10 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Log == nil {
 		c.Log = slog.Default()
+	}
+	var err error
+	if c.Admission, err = c.Admission.withDefaults(); err != nil {
+		return c, err
 	}
 	if c.DataDir == "" {
 		return c, errors.New("no data directory given")

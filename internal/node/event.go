@@ -110,6 +110,8 @@ const (
 	codeStopped = "MPI_REST_API_CHANNEL_STOP"
 	codeDenied  = "MPE_INGEST_ENCODER_CONNECTION_DENIED"
 	codeCodec   = "MPE_INGEST_CODEC_NOT_SUPPORTED"
+
+	codeCapacity = "MPE_CAPACITY_LIMIT_REACHED"
 )
 
 // notAllowed is what an encoder is told whose address is not in the event's list.

@@ -119,13 +119,26 @@ func (r *runtime) Admit(_ context.Context, q ingest.Request) (ingest.Session, er
 	e, err := r.lookup(q)
 	if err == nil {
 		var s ingest.Session
-		if s, err = e.admit(q); err == nil {
+		if s, err = r.admit(e, q); err == nil {
 			return s, nil
 		}
 	}
 	r.metrics.refused.Inc()
 	r.log.Warn("publisher refused", "remote", q.Remote.String(), "encoder", q.Encoder, "reason", err)
 	return nil, err
+}
+
+// admit lets an encoder in when there is room. One at a time decides, so that two do not take the last place.
+func (r *runtime) admit(e *event, q ingest.Request) (ingest.Session, error) {
+	r.admitting.Lock()
+	defer r.admitting.Unlock()
+	if connected, _ := e.load(); !connected {
+		if why := r.admission.full(r.routes.Load().events); why != nil {
+			e.refuse(q, why)
+			return nil, why
+		}
+	}
+	return e.admit(q)
 }
 
 func (r *runtime) lookup(q ingest.Request) (*event, error) {

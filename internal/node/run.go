@@ -76,6 +76,7 @@ type node struct {
 
 	origin, api net.Listener
 	rtmp        []net.Listener // RTMP and RTMPS, in the order of Ready.Ingest
+	viewers     *origin.Gate
 	stopOutputs context.CancelFunc
 }
 
@@ -136,6 +137,8 @@ func open(cfg Config) (n *node, err error) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	n.stopOutputs = cancel
+	n.viewers = origin.NewGate(origin.Admission{Connections: cfg.Admission.Viewers, PerAddress: cfg.Admission.ViewersAddress, Plain: originTLS == nil}, n.metrics.origin)
+	n.origin = n.viewers.Listener(n.origin)
 	if originTLS != nil {
 		n.origin = tls.NewListener(n.origin, originTLS)
 	}
@@ -234,6 +237,7 @@ func (n *node) serve(ctx context.Context) error {
 	viewers, dropViewers := context.WithCancel(context.WithoutCancel(ctx))
 	defer dropViewers()
 	originServer := origin.NewServer(n.originHandler())
+	originServer.ConnState = n.viewers.ConnState
 	originServer.BaseContext = func(net.Listener) context.Context { return viewers }
 	apiServer := origin.NewServer(n.controlHandler())
 	originServer.ErrorLog = slog.NewLogLogger(log.Handler(), slog.LevelDebug) // what strangers' connections get wrong
@@ -336,7 +340,7 @@ func (n *node) writeReady() error {
 
 // originHandler serves viewers: the watch page under /watch/, everything else is a public path.
 func (n *node) originHandler() http.Handler {
-	media := origin.NewHandler(origin.Options{Resolver: n.runtime, Metrics: n.metrics.origin, Log: n.cfg.Log})
+	media := origin.NewHandler(origin.Options{Resolver: n.runtime, Metrics: n.metrics.origin, MaxWaiting: n.cfg.Admission.Waiting, Log: n.cfg.Log})
 	page := watch.Handler()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/watch" || strings.HasPrefix(r.URL.Path, "/watch/") {

@@ -15,6 +15,9 @@ import (
 
 // runtime is what runs: it makes Desired true. Apply is called by the reconcile loop alone; readers load routes.
 type runtime struct {
+	admission Admission
+	admitting sync.Mutex // held while it is decided about one encoder
+
 	log     *slog.Logger
 	span    time.Duration // that previews list
 	clock   clock
@@ -39,7 +42,7 @@ type spoolStore interface {
 var _ control.Runtime = (*runtime)(nil)
 
 func newRuntime(ctx context.Context, c clock, spools spoolStore, assets archive.Store, m *metrics, cfg Config) *runtime {
-	r := &runtime{log: cfg.Log, span: cfg.PreviewSpan, clock: c, metrics: m, spools: spools, assets: assets, ctx: ctx,
+	r := &runtime{log: cfg.Log, admission: cfg.Admission, span: cfg.PreviewSpan, clock: c, metrics: m, spools: spools, assets: assets, ctx: ctx,
 		events: map[string]*event{}, outputs: map[string]*output{}, byAsset: map[string]*asset{}}
 	r.routes.Store(&routes{})
 	return r

@@ -69,6 +69,7 @@ type pulse struct {
 	since  time.Time
 	tracks []media.Track
 	counts []counted
+	rate   int // bit/s of all tracks between the last two heartbeats, as declared before there were two
 }
 
 type counted struct {
@@ -105,6 +106,9 @@ func (c *counted) drift(now time.Time) time.Duration {
 
 func (p *pulse) start(now time.Time, tracks []media.Track) {
 	*p = pulse{since: now, tracks: tracks, counts: make([]counted, len(tracks))}
+	for _, t := range tracks {
+		p.rate += t.Bitrate
+	}
 }
 
 func (p *pulse) sample(now time.Time, s media.Sample) {
@@ -123,12 +127,14 @@ func (p *pulse) sample(now time.Time, s media.Sample) {
 // take returns the heartbeats of all tracks and begins to count anew.
 func (p *pulse) take(now time.Time) []control.Heartbeat {
 	list := make([]control.Heartbeat, 0, len(p.tracks))
+	p.rate = 0
 	for i, t := range p.tracks {
 		c := &p.counts[i]
 		list = append(list, control.Heartbeat{
 			Time: now, Track: t.Kind.String(), Bitrate: t.Bitrate, Incoming: int(float64(c.bytes) * 8 / now.Sub(p.since).Seconds()),
 			Last: c.last, Arrived: c.arrived, Overlaps: c.overlaps, Discontinuities: c.discontinuities, Drift: c.drift(now),
 		})
+		p.rate += list[i].Incoming
 		if len(c.marks) == driftMarks {
 			c.marks = slices.Delete(c.marks, 0, 1)
 		}
@@ -153,7 +159,7 @@ func (s *session) note(r cmaf.Repair) {
 		s.pulse.counts[r.Track].overlaps++
 		e.Type, e.Code = "ChunkDropped", "FragmentDrop_OverlapTimestamp"
 	case cmaf.RepairOverflow:
-		e.Type, e.Code = "ChunkDropped", "MPE_CAPACITY_LIMIT_REACHED"
+		e.Type, e.Code = "ChunkDropped", codeCapacity
 	default:
 		return
 	}
