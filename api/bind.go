@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 )
 
@@ -132,28 +133,46 @@ func put[T any](f func(context.Context, string, *T, WriteOptions) (*T, bool, err
 
 func update[T any](f func(context.Context, string, Patch, WriteOptions) (*T, error)) binding {
 	return binding{body: *new(T), answer: *new(T), statuses: []int{http.StatusOK}, do: func(c *call) error {
-		o, err := c.writeOptions()
-		if err != nil {
-			return err
-		}
-		body, err := c.body()
-		if err != nil {
-			return err
-		}
-		members, err := object(body)
-		if err != nil {
-			return err
-		}
-		patch, err := json.Marshal(members)
-		if err != nil {
-			return err
-		}
-		v, err := f(c.r.Context(), c.name(), patch, o)
+		v, err := patched(c, f)
 		if err != nil {
 			return err
 		}
 		return c.json(http.StatusOK, v)
 	}}
+}
+
+// updateAccepted is an update of which the clients take nothing but 202 (ams-wire §3.4). The change is made when it is
+// answered, so Location is the resource itself, and the first poll ends the operation.
+func updateAccepted[T any](f func(context.Context, string, Patch, WriteOptions) (*T, error)) binding {
+	return binding{body: *new(T), statuses: []int{http.StatusAccepted}, do: func(c *call) error {
+		if _, err := patched(c, f); err != nil {
+			return err
+		}
+		c.w.Header().Set("Location", c.base()+c.r.URL.EscapedPath()+"?api-version="+url.QueryEscape(c.param("api-version")))
+		c.w.WriteHeader(http.StatusAccepted)
+		return nil
+	}}
+}
+
+// patched applies the merge patch in the body.
+func patched[T any](c *call, f func(context.Context, string, Patch, WriteOptions) (*T, error)) (*T, error) {
+	o, err := c.writeOptions()
+	if err != nil {
+		return nil, err
+	}
+	body, err := c.body()
+	if err != nil {
+		return nil, err
+	}
+	members, err := object(body)
+	if err != nil {
+		return nil, err
+	}
+	patch, err := json.Marshal(members)
+	if err != nil {
+		return nil, err
+	}
+	return f(c.r.Context(), c.name(), patch, o)
 }
 
 // deleteLong answers 202 with the operation; 204 when there was nothing to delete.
@@ -280,7 +299,7 @@ func DecodeResource[T any](body []byte) (*T, error) {
 // read, modify and write; whatever they hold then is no error.
 var readOnly = struct{ envelope, properties []string }{
 	[]string{"id", "name", "type", "systemData"},
-	[]string{"created", "lastModified", "provisioningState", "resourceState", "hostName", "freeTrialEndTime", "assetId", "storageEncryptionFormat"},
+	[]string{"created", "lastModified", "provisioningState", "resourceState", "hostName", "freeTrialEndTime", "assetId", "storageEncryptionFormat", "mediaServiceId", "policyId"},
 }
 
 // object reads a JSON object and drops its read-only members.

@@ -5,11 +5,6 @@ import (
 	"net/http"
 )
 
-// GetAccount returns the account.
-func (c *Client) GetAccount(ctx context.Context) (*Account, error) {
-	return get1[Account](ctx, c, http.MethodGet, nil)
-}
-
 // ListLiveEvents returns all live events.
 func (c *Client) ListLiveEvents(ctx context.Context) ([]*LiveEvent, error) {
 	return all[*LiveEvent](ctx, c, ListOptions{}, LiveEvents)

@@ -7,6 +7,8 @@ const (
 	StreamingEndpoints = "streamingEndpoints"
 	Assets             = "assets"
 	AssetFilters       = "assetFilters"
+	Tracks             = "tracks"
+	ContentKeyPolicies = "contentKeyPolicies"
 	AccountFilters     = "accountFilters"
 	StreamingLocators  = "streamingLocators"
 	StreamingPolicies  = "streamingPolicies"
@@ -58,26 +60,6 @@ type Tracked struct {
 	Resource
 	Location string            `json:"location,omitempty"`
 	Tags     map[string]string `json:"tags,omitempty"`
-}
-
-// Account is a Media Services account: here the whole server.
-type Account struct {
-	Tracked
-	Properties AccountProperties `json:"properties"`
-}
-
-// AccountProperties are what the SDKs read of an account.
-type AccountProperties struct {
-	MediaServiceID      string           `json:"mediaServiceId"`
-	StorageAccounts     []StorageAccount `json:"storageAccounts"`
-	ProvisioningState   string           `json:"provisioningState,omitempty"`
-	PublicNetworkAccess string           `json:"publicNetworkAccess,omitempty"`
-}
-
-// StorageAccount names where assets are kept.
-type StorageAccount struct {
-	ID   string `json:"id,omitempty"`
-	Type string `json:"type"`
 }
 
 // IPRange is a single address, or with a prefix length a network.

@@ -37,9 +37,11 @@ func routes(s Service) []route {
 	t.liveOutputs(s)
 	t.streamingEndpoints(s)
 	t.assets(s)
+	t.tracks(s)
 	t.filters(s, "/assets/{asset}/assetFilters", "AssetFilters", func(c *call) string { return c.params[0] })
 	t.filters(s, "/accountFilters", "AccountFilters", func(*call) string { return "" })
 	t.publishing(s)
+	t.contentKeyPolicies(s)
 	t.accessTokens(s)
 	return t.all
 }
@@ -65,6 +67,19 @@ func (t *routeTable) account(s AccountService) {
 	t.add("GET", inSubscription, "Mediaservices_ListBySubscription", "", list(accounts))
 	t.add("GET", inGroup, "Mediaservices_List", "", list(accounts))
 	t.in("GET", "", "Mediaservices_Get", "", get(account))
+	t.in("PUT", "", "Mediaservices_CreateOrUpdate", RoleAdmin, put(func(ctx context.Context, _ string, a *Account, o WriteOptions) (*Account, bool, error) {
+		a, err := s.PutAccount(ctx, a, o)
+		return a, false, err
+	}))
+	t.in("PATCH", "", "Mediaservices_Update", RoleAdmin, updateAccepted(func(ctx context.Context, _ string, p Patch, o WriteOptions) (*Account, error) {
+		return s.UpdateAccount(ctx, p, o)
+	}))
+	refused := func(verb string) binding {
+		return refuse(func(ctx context.Context, _ string) error { return s.RefuseAccountVerb(ctx, verb) })
+	}
+	t.in("DELETE", "", "Mediaservices_Delete", RoleAdmin, refused("delete"))
+	t.in("POST", "/syncStorageKeys", "Mediaservices_SyncStorageKeys", RoleAdmin, refused("syncStorageKeys"))
+	t.in("POST", "/listEdgePolicies", "Mediaservices_ListEdgePolicies", "", refused("listEdgePolicies"))
 }
 
 func (t *routeTable) liveEvents(s Service) {
@@ -128,6 +143,40 @@ func (t *routeTable) assets(s AssetService) {
 	t.in("POST", asset+"/listStreamingLocators", "Assets_ListStreamingLocators", "", get(s.AssetStreamingLocators))
 	t.in("POST", asset+"/listContainerSas", "Assets_ListContainerSas", "", refuse(s.AssetContainerSAS))
 	t.in("POST", asset+"/getEncryptionKey", "Assets_GetEncryptionKey", "", refuse(s.AssetEncryptionKey))
+}
+
+func (t *routeTable) tracks(s TrackService) {
+	const all, one = "/assets/{asset}/tracks", "/assets/{asset}/tracks/{track}"
+	t.in("GET", all, "Tracks_List", "", listIn(s.ListTracks))
+	t.in("GET", one, "Tracks_Get", "", getIn(s.GetTrack))
+	t.in("PUT", one, "Tracks_CreateOrUpdate", RolePublisher, inside(func(c *call) binding {
+		return put(func(ctx context.Context, name string, v *AssetTrack, o WriteOptions) (*AssetTrack, bool, error) {
+			return s.PutTrack(ctx, c.params[0], name, v, o)
+		})
+	}))
+	t.in("PATCH", one, "Tracks_Update", RolePublisher, inside(func(c *call) binding {
+		return update(func(ctx context.Context, name string, p Patch, o WriteOptions) (*AssetTrack, error) {
+			return s.UpdateTrack(ctx, c.params[0], name, p, o)
+		})
+	}))
+	t.in("DELETE", one, "Tracks_Delete", RolePublisher, inside(func(c *call) binding {
+		return remove(func(ctx context.Context, name string, o WriteOptions) (bool, error) {
+			return s.DeleteTrack(ctx, c.params[0], name, o)
+		})
+	}))
+	t.in("POST", one+"/updateTrackData", "Tracks_UpdateTrackData", RolePublisher, inside(func(c *call) binding {
+		return refuse(func(ctx context.Context, name string) error { return s.UpdateTrackData(ctx, c.params[0], name) })
+	}))
+}
+
+func (t *routeTable) contentKeyPolicies(s ContentKeyPolicyService) {
+	const policy = "/contentKeyPolicies/{contentKeyPolicy}"
+	t.in("GET", "/contentKeyPolicies", "ContentKeyPolicies_List", "", list(s.ListContentKeyPolicies))
+	t.in("GET", policy, "ContentKeyPolicies_Get", "", get(s.GetContentKeyPolicy))
+	t.in("PUT", policy, "ContentKeyPolicies_CreateOrUpdate", RolePublisher, put(s.PutContentKeyPolicy))
+	t.in("PATCH", policy, "ContentKeyPolicies_Update", RolePublisher, update(s.UpdateContentKeyPolicy))
+	t.in("DELETE", policy, "ContentKeyPolicies_Delete", RolePublisher, remove(s.DeleteContentKeyPolicy))
+	t.in("POST", policy+"/getPolicyPropertiesWithSecrets", "ContentKeyPolicies_GetPolicyPropertiesWithSecrets", RolePublisher, get(s.ContentKeyPolicySecrets))
 }
 
 // filters adds the operations on asset or account filters.

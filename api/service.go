@@ -16,9 +16,11 @@ type Service interface {
 	LiveOutputService
 	StreamingEndpointService
 	AssetService
+	TrackService
 	FilterService
 	StreamingLocatorService
 	StreamingPolicyService
+	ContentKeyPolicyService
 	AccessTokenService
 	OperationService
 }
@@ -39,11 +41,6 @@ type WriteOptions struct {
 
 // Patch is a JSON merge patch (RFC 7396) of a resource: absent members stay, null clears, arrays and tags are replaced whole.
 type Patch = json.RawMessage
-
-// AccountService answers for the one account.
-type AccountService interface {
-	GetAccount(ctx context.Context) (*Account, error)
-}
 
 // LiveEventService manages live events.
 type LiveEventService interface {

@@ -30,6 +30,9 @@ func TestMain(m *testing.M) {
 type stillRuntime struct{}
 
 func (stillRuntime) Apply(context.Context, control.Desired) map[string]error { return nil }
+func (stillRuntime) AssetTracks(string) ([]control.RecordedTrack, error) {
+	return nil, nil
+}
 func (stillRuntime) EventStatus(string) (control.EventStatus, bool) {
 	return control.EventStatus{}, false
 }

@@ -45,6 +45,8 @@ type sdk struct {
 	policies  *ams.StreamingPoliciesClient
 	filters   *ams.AccountFiltersClient
 	ofAsset   *ams.AssetFiltersClient
+	tracks    *ams.TracksClient
+	keys      *ams.ContentKeyPoliciesClient
 }
 
 func newSDK(t *testing.T, p *plane) *sdk {
@@ -57,7 +59,7 @@ func newSDK(t *testing.T, p *plane) *sdk {
 		Retry: policy.RetryOptions{MaxRetries: -1},
 	}}
 	s := &sdk{}
-	var errs [9]error
+	var errs [11]error
 	s.account, errs[0] = ams.NewClient(sdkSubscription, staticToken{}, o)
 	s.events, errs[1] = ams.NewLiveEventsClient(sdkSubscription, staticToken{}, o)
 	s.outputs, errs[2] = ams.NewLiveOutputsClient(sdkSubscription, staticToken{}, o)
@@ -67,6 +69,8 @@ func newSDK(t *testing.T, p *plane) *sdk {
 	s.policies, errs[6] = ams.NewStreamingPoliciesClient(sdkSubscription, staticToken{}, o)
 	s.filters, errs[7] = ams.NewAccountFiltersClient(sdkSubscription, staticToken{}, o)
 	s.ofAsset, errs[8] = ams.NewAssetFiltersClient(sdkSubscription, staticToken{}, o)
+	s.tracks, errs[9] = ams.NewTracksClient(sdkSubscription, staticToken{}, o)
+	s.keys, errs[10] = ams.NewContentKeyPoliciesClient(sdkSubscription, staticToken{}, o)
 	check(t, errors.Join(errs[:]...))
 	return s
 }
@@ -127,6 +131,12 @@ func TestAzureSDK(t *testing.T) {
 			t.Run("Assets", func(t *testing.T) { sdkAssets(t, s) })
 			t.Run("Filters", func(t *testing.T) { sdkFilters(t, s) })
 			t.Run("Policies", func(t *testing.T) { sdkPolicies(t, s) })
+			t.Run("Account", func(t *testing.T) { sdkAccounts(t, s) })
+			t.Run("Tracks", func(t *testing.T) { sdkTracks(t, s) })
+			t.Run("KeyPolicies", func(t *testing.T) { sdkKeyPolicies(t, s) })
+			t.Run("States", func(t *testing.T) { sdkStates(t, p, s) })
+			p = serve(t, memstate.New(), control.AMSQuotas(), listen)
+			t.Run("Refusals", func(t *testing.T) { sdkRefusals(t, p, newSDK(t, p)) })
 		})
 	}
 }

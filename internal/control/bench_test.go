@@ -131,6 +131,7 @@ func (r bootRuntime) Apply(context.Context, control.Desired) map[string]error {
 	r.end()
 	return nil
 }
+func (bootRuntime) AssetTracks(string) ([]control.RecordedTrack, error) { return nil, nil }
 func (bootRuntime) EventStatus(string) (control.EventStatus, bool) {
 	return control.EventStatus{}, false
 }

@@ -75,6 +75,17 @@ func (r *memRuntime) EventStatus(id string) (control.EventStatus, bool) {
 	return control.EventStatus{}, false
 }
 
+func (r *memRuntime) AssetTracks(id string) ([]control.RecordedTrack, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, a := range r.at.Assets {
+		if a.ID == id && a.ManifestName != "" {
+			return []control.RecordedTrack{{Name: "v1", Kind: "video", Codec: "avc1.640028", Bitrate: 3000000, Language: "und"}, {Name: "a1", Kind: "audio", Codec: "mp4a.40.2", Bitrate: 128000, Language: "de"}}, nil
+		}
+	}
+	return nil, nil
+}
+
 func (r *memRuntime) desired() control.Desired {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -103,6 +103,8 @@ type Runtime interface {
 	Apply(ctx context.Context, d Desired) map[string]error
 	// EventStatus reports what an event's ingest sees now; ok is false when the event does not run.
 	EventStatus(eventID string) (st EventStatus, ok bool)
+	// AssetTracks returns the tracks of the recording in an asset, video first; none before there is one.
+	AssetTracks(assetID string) ([]RecordedTrack, error)
 }
 
 // EventStatus is the live side of an event.

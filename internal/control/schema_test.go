@@ -151,10 +151,14 @@ func TestDocument(t *testing.T) {
 		t.Errorf("the server gives out %d paths", len(a.body["paths"].(map[string]any)))
 	}
 	steps := []struct{ method, path, body string }{
-		{"GET", "~", ""}, {"PUT", "~/liveEvents/e?autoStart=true", eventBody}, {"PATCH", "~/liveEvents/e", `{"tags":{"a":"b"}}`}, {"POST", "~/liveEvents/e/getStatus", ""},
+		{"GET", "~", ""}, {"PUT", "~", `{"location":"local","tags":{"a":"b"}}`}, {"PATCH", "~", `{"tags":{"c":"d"}}`}, {"DELETE", "~", ""}, {"POST", "~/syncStorageKeys", "{}"}, {"POST", "~/listEdgePolicies", "{}"},
+		{"GET", "~/contentKeyPolicies", ""}, {"PUT", "~/contentKeyPolicies/k", `{"properties":{"options":[]}}`}, {"DELETE", "~/contentKeyPolicies/k", ""},
+		{"PUT", "~/liveEvents/e?autoStart=true", eventBody}, {"PATCH", "~/liveEvents/e", `{"tags":{"a":"b"}}`}, {"POST", "~/liveEvents/e/getStatus", ""},
 		{"POST", "~/liveEvents/e/getStreamEvents", ""}, {"POST", "~/liveEvents/e/getTrackIngestHeartbeats", ""},
 		{"PUT", "~/assets/a", `{}`}, {"PUT", "~/assets/a", `{"properties":{"alternateId":"x"}}`}, {"PATCH", "~/assets/a", `{}`},
 		{"PUT", "~/liveEvents/e/liveOutputs/o", `{"properties":{"assetName":"a","archiveWindowLength":"PT1H","hls":{"fragmentsPerTsSegment":1}}}`},
+		{"GET", "~/assets/a/tracks", ""}, {"GET", "~/assets/a/tracks/v1", ""}, {"PUT", "~/assets/a/tracks/t1", "{}"}, {"PATCH", "~/assets/a/tracks/v1", "{}"}, {"DELETE", "~/assets/a/tracks/v1", ""},
+		{"DELETE", "~/assets/a/tracks/none", ""}, {"POST", "~/assets/a/tracks/v1/updateTrackData", ""},
 		{"PUT", "~/assets/a/assetFilters/f", `{"properties":{"firstQuality":{"bitrate":1},"presentationTimeRange":{"startTimestamp":1},"tracks":[{"trackSelections":[{"property":"type","operation":"equal","value":"Video"}]}]}}`},
 		{"PUT", "~/accountFilters/f", `{}`}, {"PATCH", "~/accountFilters/f", `{}`}, {"PUT", "~/streamingPolicies/p", `{"properties":{"noEncryption":{"enabledProtocols":{"hls":true,"dash":true,"download":false,"smoothStreaming":false}}}}`},
 		{"PUT", "~/streamingLocators/l", `{"properties":{"assetName":"a","streamingPolicyName":"p","filters":["f"]}}`}, {"POST", "~/streamingLocators/l/listPaths", ""},

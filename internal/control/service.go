@@ -45,6 +45,7 @@ type Service struct {
 	filters    table[filterRec]
 	tokens     table[tokenRec]
 	operations table[operationRec]
+	account    table[accountRec]
 	meta       table[metaRec]
 
 	loop loopState
@@ -74,7 +75,8 @@ func New(store state.Store, runtime Runtime, o Options) (*Service, error) {
 		events: table[eventRec]{kind: "liveEvent"}, outputs: table[outputRec]{kind: "liveOutput"},
 		endpoints: table[endpointRec]{kind: "streamingEndpoint"}, assets: table[assetRec]{kind: "asset"},
 		locators: table[locatorRec]{kind: "streamingLocator"}, policies: table[policyRec]{kind: "streamingPolicy"},
-		filters: table[filterRec]{kind: "filter"}, tokens: table[tokenRec]{kind: "accessToken"}, operations: table[operationRec]{kind: "operation"}, meta: table[metaRec]{kind: "meta"},
+		filters: table[filterRec]{kind: "filter"}, tokens: table[tokenRec]{kind: "accessToken"}, operations: table[operationRec]{kind: "operation"},
+		account: table[accountRec]{kind: "account"}, meta: table[metaRec]{kind: "meta"},
 	}
 	s.loop.init()
 	ctx := context.Background()
@@ -111,18 +113,19 @@ func (s *Service) reload(ctx context.Context) error {
 	fresh := &Service{
 		events: table[eventRec]{kind: s.events.kind}, outputs: table[outputRec]{kind: s.outputs.kind}, endpoints: table[endpointRec]{kind: s.endpoints.kind},
 		assets: table[assetRec]{kind: s.assets.kind}, locators: table[locatorRec]{kind: s.locators.kind}, policies: table[policyRec]{kind: s.policies.kind},
-		filters: table[filterRec]{kind: s.filters.kind}, tokens: table[tokenRec]{kind: s.tokens.kind}, operations: table[operationRec]{kind: s.operations.kind}, meta: table[metaRec]{kind: s.meta.kind},
+		filters: table[filterRec]{kind: s.filters.kind}, tokens: table[tokenRec]{kind: s.tokens.kind}, operations: table[operationRec]{kind: s.operations.kind},
+		account: table[accountRec]{kind: s.account.kind}, meta: table[metaRec]{kind: s.meta.kind},
 	}
 	err := errors.Join(fresh.events.load(ctx, s.store), fresh.outputs.load(ctx, s.store), fresh.endpoints.load(ctx, s.store),
 		fresh.assets.load(ctx, s.store), fresh.locators.load(ctx, s.store), fresh.policies.load(ctx, s.store),
-		fresh.filters.load(ctx, s.store), fresh.tokens.load(ctx, s.store), fresh.operations.load(ctx, s.store), fresh.meta.load(ctx, s.store))
+		fresh.filters.load(ctx, s.store), fresh.tokens.load(ctx, s.store), fresh.operations.load(ctx, s.store), fresh.account.load(ctx, s.store), fresh.meta.load(ctx, s.store))
 	if err != nil {
 		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.events, s.outputs, s.endpoints, s.assets, s.locators = fresh.events, fresh.outputs, fresh.endpoints, fresh.assets, fresh.locators
-	s.policies, s.filters, s.tokens, s.operations, s.meta = fresh.policies, fresh.filters, fresh.tokens, fresh.operations, fresh.meta
+	s.policies, s.filters, s.tokens, s.operations, s.account, s.meta = fresh.policies, fresh.filters, fresh.tokens, fresh.operations, fresh.account, fresh.meta
 	return nil
 }
 
@@ -160,15 +163,4 @@ func checkMatch(o api.WriteOptions, etag string) error {
 		return &api.Error{Code: api.CodePreconditionFailed, Target: "If-None-Match", Message: "The resource exists."}
 	}
 	return nil
-}
-
-// GetAccount implements api.Service.
-func (s *Service) GetAccount(context.Context) (*api.Account, error) {
-	return &api.Account{
-		Tracked: api.Tracked{Resource: api.Resource{Name: s.o.Account.Name, ID: s.path(), Type: "Microsoft.Media/mediaservices"}, Location: defaultLocation},
-		Properties: api.AccountProperties{
-			MediaServiceID: s.o.Account.Subscription, StorageAccounts: []api.StorageAccount{{Type: "Primary"}},
-			ProvisioningState: api.Succeeded, PublicNetworkAccess: "Enabled",
-		},
-	}, nil
 }

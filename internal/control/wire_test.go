@@ -66,7 +66,7 @@ func (p *plane) raw(t *testing.T, method, path, body string, header ...string) a
 	for i := 0; i+1 < len(header); i += 2 {
 		req.Header.Set(header[i], header[i+1])
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := p.client().Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,6 +90,13 @@ func (p *plane) raw(t *testing.T, method, path, body string, header ...string) a
 		t.Errorf("%s %s: %d without an error envelope: %q", method, path, a.status, b)
 	}
 	return a
+}
+
+func (p *plane) client() *http.Client {
+	if p.http != nil {
+		return p.http
+	}
+	return http.DefaultClient
 }
 
 // follow polls an operation to its end and returns its last status and what Location then says.

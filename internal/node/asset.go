@@ -112,3 +112,31 @@ func manifests(v *media.View) (map[string][]byte, error) {
 	}
 	return files, nil
 }
+
+// AssetTracks implements control.Runtime.
+func (r *runtime) AssetTracks(id string) ([]control.RecordedTrack, error) {
+	a := r.routes.Load().assets[id]
+	if a == nil || a.spec.Load().ManifestName == "" {
+		return nil, nil
+	}
+	c, err := a.open(r.clock.now())
+	if errors.Is(err, errNoMedia) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var list []control.RecordedTrack
+	for _, x := range c.presentation.View().Renditions {
+		t := control.RecordedTrack{Name: x.Name, Kind: x.Kind.String(), Bitrate: x.AverageBandwidth}
+		if n := len(x.Inits); n > 0 {
+			now := x.Inits[n-1].Track
+			t.Codec, t.Language = now.Codec, now.Language
+			if now.Bitrate > 0 {
+				t.Bitrate = now.Bitrate
+			}
+		}
+		list = append(list, t)
+	}
+	return list, nil
+}

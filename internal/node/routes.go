@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -22,6 +23,7 @@ type routes struct {
 	tokens   map[string]*event // by access token; those of stopped events lead to nil
 	previews map[string]*event // by preview locator, running events only
 	locators map[string]route
+	assets   map[string]*asset // by AssetSpec.ID
 	filters  filters
 	serving  bool // a streaming endpoint runs
 	viewers  control.AllowList
@@ -36,7 +38,7 @@ type route struct {
 
 // makeRoutes makes the table of what is wanted and exists. r.mu is held.
 func (r *runtime) makeRoutes(d control.Desired) *routes {
-	t := &routes{events: map[string]*event{}, tokens: map[string]*event{}, previews: map[string]*event{}, locators: map[string]route{}, filters: compileFilters(d.Filters),
+	t := &routes{events: map[string]*event{}, tokens: map[string]*event{}, previews: map[string]*event{}, locators: map[string]route{}, assets: maps.Clone(r.byAsset), filters: compileFilters(d.Filters),
 		serving: d.EndpointRunning, viewers: d.ViewerAllow}
 	for _, s := range d.Events {
 		t.tokens[s.Token] = nil
