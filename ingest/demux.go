@@ -130,7 +130,7 @@ func (d *demuxer) settle() error {
 	case video && audio:
 	case !video && !audio:
 		return nil
-	case d.hints.seen && d.hints.video != d.hints.audio && video == d.hints.video: // the only one it speaks of
+	case d.hints.seen && len(d.held) > 0 && d.hints.video != d.hints.audio && video == d.hints.video: // the only one it speaks of
 	case waited >= d.limits.TrackWait || d.heldBytes >= d.limits.HoldBytes:
 	default:
 		return nil

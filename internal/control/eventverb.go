@@ -2,8 +2,10 @@ package control
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"headwater.stream/api"
 )
@@ -133,6 +135,9 @@ func (s *Service) LiveEventStatus(_ context.Context, name string) (*api.LiveEven
 			}
 		} else {
 			v.HealthDescriptions = append(v.HealthDescriptions, "No encoder is connected.")
+			if st.Lost {
+				v.HealthDescriptions = append(v.HealthDescriptions, fmt.Sprintf("The input is lost: nothing has come in for %v.", st.Silent.Round(time.Second)))
+			}
 		}
 	}
 	return &api.LiveEventStatusList{Value: []api.LiveEventStatus{v}}, nil

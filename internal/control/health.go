@@ -16,6 +16,12 @@ const (
 	goodShare      = 0.20
 )
 
+// A video track whose key frames are this far apart is Good, and Poor: nobody can begin to watch between them.
+const (
+	rareKeyFrames = 10 * time.Second
+	noKeyFrames   = 30 * time.Second
+)
+
 // latest returns the last heartbeat of each track of the present encoder, in the order of Tracks.
 func (st *EventStatus) latest() []Heartbeat {
 	n := len(st.Tracks)
@@ -44,6 +50,15 @@ func health(st *EventStatus, now time.Time) (status string, why []string) {
 			status = to
 		}
 		why = append(why, fmt.Sprintf(format, args...))
+	}
+	if st.Lost {
+		worse("Poor", "Nothing has come in for %v.", st.Silent.Round(time.Second))
+	}
+	switch {
+	case st.NoKeyFrame >= noKeyFrames:
+		worse("Poor", "No key frame for %v.", st.NoKeyFrame.Round(time.Second))
+	case st.NoKeyFrame >= rareKeyFrames:
+		worse("Good", "No key frame for %v.", st.NoKeyFrame.Round(time.Second))
 	}
 	for _, b := range st.latest() {
 		if b.Bitrate > 0 {
@@ -76,7 +91,7 @@ func health(st *EventStatus, now time.Time) (status string, why []string) {
 		case e.Level == "Error":
 			worse("Poor", "%s: %s", e.Type, e.Reason)
 		case e.Level == "Warning" && len(why) == 0:
-			worse("Good", "%s of the %s track.", e.Type, e.Track)
+			worse("Good", "%s: %s", e.Type, e.Reason)
 		}
 	}
 	return status, why

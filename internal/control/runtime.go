@@ -114,6 +114,10 @@ type EventStatus struct {
 	Remote    string    // address of the encoder
 	Tracks    []string  // one line each: "video avc1.640028 1920x1080 30 fps", "audio mp4a.40.2 48000 Hz 2 ch"
 
+	Silent     time.Duration // since the last sample; 0: none yet
+	Lost       bool          // for so long that the input counts as lost
+	NoKeyFrame time.Duration // since the last key frame, or the announcement of the tracks; 0: no video
+
 	Log    string        // entity tag of Events and Beats together: another when one was added
 	Events []StreamEvent // the latest, oldest first; a bounded number
 	Beats  []Heartbeat   // the same
@@ -122,7 +126,7 @@ type EventStatus struct {
 // StreamEvent is something that happened to the input of an event (ams-v3 §10.2).
 type StreamEvent struct {
 	Time    time.Time
-	Type    string // BeginIngest, EndIngest, FirstChunkReceived, ChunkDropped, Discontinuity, InvalidConnection
+	Type    string // BeginIngest, EndIngest, FirstChunkReceived, ChunkDropped, Discontinuity, InvalidConnection; our own: MediaRepaired, InputLost, InputRestored
 	Level   string // Information, Warning, Error
 	Stream  string // stream key
 	Remote  string // address of the encoder

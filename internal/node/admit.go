@@ -5,7 +5,6 @@ import (
 	"syscall"
 
 	"headwater.stream/ingest"
-	"headwater.stream/internal/control"
 	"headwater.stream/origin"
 )
 
@@ -81,10 +80,4 @@ func (e *event) load() (connected bool, rate int) {
 	cur.mu.Lock()
 	defer cur.mu.Unlock()
 	return true, cur.pulse.rate
-}
-
-// refuse notes in the event's trail that there was no room for an encoder.
-func (e *event) refuse(q ingest.Request, why *ingest.Refusal) {
-	e.trail.add(control.StreamEvent{Time: e.clock.now(), Type: "InvalidConnection", Level: "Error", Stream: q.Stream, Remote: q.Remote.String(),
-		Code: codeCapacity, Reason: why.Description})
 }

@@ -30,6 +30,7 @@ type Config struct {
 	Quotas         string // "generous" (default) or "ams"
 
 	SyncInterval time.Duration // how often recorded bytes are forced to disk: what a power loss may cost; 0: before each part is announced
+	InputLost    time.Duration // without a sample, after which an event reports that its input is lost. Default 10 s
 	PreviewSpan  time.Duration // media that a preview lists, at least. Default 60 s
 
 	Admission Admission
@@ -45,6 +46,7 @@ const (
 	DefaultRTMPSListen   = ":2935"
 	DefaultPublicHost    = "127.0.0.1"
 	DefaultSyncInterval  = time.Second
+	DefaultInputLost     = 10 * time.Second
 	DefaultPreviewSpan   = 60 * time.Second
 )
 
@@ -64,6 +66,9 @@ func (c Config) withDefaults() (Config, error) {
 		def(&c.RTMPSListen, DefaultRTMPSListen)
 	}
 	def(&c.PublicHost, DefaultPublicHost)
+	if c.InputLost == 0 {
+		c.InputLost = DefaultInputLost
+	}
 	if c.PreviewSpan == 0 {
 		c.PreviewSpan = DefaultPreviewSpan
 	}
@@ -77,8 +82,8 @@ func (c Config) withDefaults() (Config, error) {
 	if c.DataDir == "" {
 		return c, errors.New("no data directory given")
 	}
-	if c.SyncInterval < 0 || c.PreviewSpan < 10*time.Second {
-		return c, errors.New("the sync interval must not be negative, the preview span not below 10 s")
+	if c.SyncInterval < 0 || c.InputLost < 0 || c.PreviewSpan < 10*time.Second {
+		return c, errors.New("the sync interval and the input's must not be negative, the preview span not below 10 s")
 	}
 	for _, a := range []string{c.OriginListen, c.ControlListen, c.RTMPListen, c.RTMPSecondary, c.RTMPSListen, c.RTMPSSecondary} {
 		if a == "" {

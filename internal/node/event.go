@@ -33,25 +33,34 @@ type event struct {
 	spec    atomic.Pointer[control.EventSpec]
 	running atomic.Bool
 
-	mu     sync.Mutex
-	cur    *session // the publisher, nil while there is none
-	last   control.EventStatus
-	trail  trail
-	loser  netip.Addr // whose encoder was replaced last, and when
-	lostAt time.Time
+	trail   trail
+	silence silence
+
+	mu      sync.Mutex
+	cur     *session // the publisher, nil while there is none
+	last    control.EventStatus
+	contest time.Time // when two encoders last wanted the event at the same time
 }
 
-// rematch is how long an encoder that was replaced by one of another address cannot take the event back while that one
-// publishes: two encoders that both reconnect by themselves must not throw each other out for ever.
-const rematch = 30 * time.Second
+// Two encoders that both reconnect by themselves must not throw each other out for ever (docs/adr/0008).
+const (
+	// alive is how long ago the last sample of an encoder may be for it to count as publishing.
+	alive = time.Second
+	// rematch is how long nobody else must have tried before a publishing encoder is replaced again.
+	rematch = 30 * time.Second
+)
 
 // openEvent opens the timeline in the event's spool.
-func openEvent(spec control.EventSpec, dir archive.Dir, span time.Duration, c clock, m *metrics, log *slog.Logger) (*event, error) {
-	tl, err := timeline.Open(dir, timeline.Options{Window: span, Now: c.now})
+func openEvent(spec control.EventSpec, dir archive.Dir, cfg Config, c clock, m *metrics, log *slog.Logger) (*event, error) {
+	tl, err := timeline.Open(dir, timeline.Options{Window: cfg.PreviewSpan, Now: c.now})
 	if err != nil {
 		return nil, errors.Join(err, dir.Close())
 	}
 	e := &event{log: log.With("event", spec.Name), clock: c, metrics: m, dir: dir, tl: tl, shown: show(tl, nil)}
+	e.silence = silence{after: cfg.InputLost, now: c.now, tell: func(ev control.StreamEvent) {
+		e.log.Warn("input", "event", ev.Type, "reason", ev.Reason)
+		e.trail.add(ev)
+	}}
 	e.spec.Store(&spec)
 	return e, nil
 }
@@ -59,30 +68,26 @@ func openEvent(spec control.EventSpec, dir archive.Dir, span time.Duration, c cl
 // admit makes a publisher the event's: the newest wins, the one before is told and cut off (docs/adr/0008).
 func (e *event) admit(r ingest.Request) (ingest.Session, error) {
 	spec := e.spec.Load()
-	deny := func(why *ingest.Refusal) error {
-		e.trail.add(control.StreamEvent{Time: e.clock.now(), Type: "InvalidConnection", Level: "Error", Stream: r.Stream, Remote: r.Remote.String(),
-			Code: codeDenied, Reason: why.Description})
-		return why
-	}
 	if !spec.IngestAllow.Admits(r.Remote.Addr()) {
-		return nil, deny(notAllowed)
+		return nil, e.refuse(r, codeDenied, notAllowed)
 	}
-	s := &session{event: e, kick: r.Kick, stream: r.Stream, remote: r.Remote.String(), addr: r.Remote.Addr(), encoder: r.Encoder, since: e.clock.now()}
+	s := &session{event: e, kick: r.Kick, stream: r.Stream, remote: r.Remote.String(), addr: r.Remote.Addr(), encoder: r.Encoder, counters: r.Counters, since: e.clock.now(),
+		cause: cause{kind: causeEncoder, track: -1}, drops: map[ingest.Drop]uint64{}}
+	heard, _ := e.silence.since()
 	e.mu.Lock()
-	if e.cur != nil && s.addr == e.loser && s.addr != e.cur.addr && s.since.Sub(e.lostAt) < rematch {
-		cur := e.cur
-		e.mu.Unlock()
-		return nil, deny(&ingest.Refusal{Code: ingest.CodeBadName, Description: fmt.Sprintf("another encoder took over %v ago and is publishing: stop it first", s.since.Sub(cur.since).Round(time.Second))})
+	old := e.cur
+	if old != nil && s.since.Sub(heard) < alive {
+		contested := s.since.Sub(e.contest) < rematch
+		if e.contest = s.since; contested {
+			e.mu.Unlock()
+			return nil, e.refuse(r, codeDenied, &ingest.Refusal{Code: ingest.CodeFailed, Description: fmt.Sprintf("another encoder took over %v ago and is publishing: stop it first", s.since.Sub(old.since).Round(time.Second))})
+		}
 	}
 	if !e.running.Load() {
 		e.mu.Unlock()
-		return nil, &ingest.Refusal{Code: ingest.CodeFailed, Description: fmt.Sprintf("live event %q is stopped: start it, then publish again", spec.Name)}
+		return nil, e.refuse(r, codeStopped, &ingest.Refusal{Code: ingest.CodeFailed, Description: fmt.Sprintf("live event %q is stopped: start it, then publish again", spec.Name)})
 	}
-	old := e.cur
 	e.cur = s
-	if old != nil && old.addr != s.addr {
-		e.loser, e.lostAt = old.addr, s.since
-	}
 	e.mu.Unlock()
 	if old != nil {
 		e.log.Info("another encoder takes over", "from", old.remote, "to", s.remote)
@@ -91,6 +96,12 @@ func (e *event) admit(r ingest.Request) (ingest.Session, error) {
 	e.trail.add(control.StreamEvent{Time: s.since, Type: "BeginIngest", Level: "Information", Stream: s.stream, Remote: s.remote, Code: "S_OK"})
 	e.log.Info("encoder connected", "remote", s.remote, "encoder", s.encoder)
 	return s, nil
+}
+
+// refuse notes that a publisher was refused, and returns the refusal.
+func (e *event) refuse(r ingest.Request, code string, why *ingest.Refusal) error {
+	e.trail.note(code, control.StreamEvent{Time: e.clock.now(), Type: "InvalidConnection", Level: "Error", Stream: r.Stream, Remote: r.Remote.String(), Code: code, Reason: why.Description + "."})
+	return why
 }
 
 // enforce disconnects a publisher whose address is not allowed any more.
@@ -132,6 +143,7 @@ func (e *event) gone(s *session) {
 // stop refuses publishers from now on and ends the present one.
 func (e *event) stop() {
 	e.running.Store(false)
+	e.silence.stop()
 	e.mu.Lock()
 	cur := e.cur
 	e.cur = nil
@@ -151,12 +163,21 @@ func (e *event) close() error {
 }
 
 func (e *event) status() control.EventStatus {
+	heard, lost := e.silence.since()
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.cur == nil {
-		return e.last
+	st := e.last
+	if e.cur != nil {
+		st = control.EventStatus{Connected: true, Since: e.cur.since, Remote: e.cur.remote}
+		tracks, key := e.cur.announced()
+		if st.Tracks = describe(tracks); !key.IsZero() {
+			st.NoKeyFrame = e.clock.now().Sub(key)
+		}
 	}
-	return control.EventStatus{Connected: true, Since: e.cur.since, Remote: e.cur.remote, Tracks: describe(e.cur.announced())}
+	if st.Lost = lost; !heard.IsZero() {
+		st.Silent = e.clock.now().Sub(heard)
+	}
+	return st
 }
 
 // session is one publish: it packages what the encoder sends into the event's timeline, on the connection's goroutine.
@@ -166,6 +187,7 @@ type session struct {
 	remote, encoder string
 	stream          string
 	addr            netip.Addr
+	counters        *ingest.Counters // of the connection; nil: none
 	since           time.Time
 
 	mu     sync.Mutex // contended only when another encoder takes over
@@ -173,7 +195,10 @@ type session struct {
 	tracks []media.Track
 	pulse  pulse
 	anchor time.Time
-	ended  *ingest.Refusal // why it takes nothing more
+	key    time.Time // when the last key frame came, or the tracks; zero: no video
+	cause  cause
+	drops  map[ingest.Drop]uint64 // counted so far
+	ended  *ingest.Refusal        // why it takes nothing more
 }
 
 // SetTracks implements ingest.Session.
@@ -191,16 +216,24 @@ func (s *session) SetTracks(tracks []media.Track) error {
 		e.tl.Freeze(e.clock.now().Truncate(time.Millisecond), limits.SegmentTarget, limits.PartTarget, spec.Parts)
 		frozen, _ := e.tl.Frozen()
 		s.anchor = frozen.Anchor
-		s.pack = cmaf.New(cmaf.Config{Aim: spec.SegmentTarget, Limit: frozen.SegmentTarget, Part: frozen.PartTarget, Repair: s.repaired}, e.tl)
+		s.pack = cmaf.New(cmaf.Config{Aim: spec.SegmentTarget, Limit: frozen.SegmentTarget, Part: frozen.PartTarget, Repair: s.repaired}, ranges{e.tl, s})
+	}
+	if s.cause.kind == "" {
+		s.cause.kind = causeParameters
 	}
 	if err := s.pack.SetTracks(tracks); err != nil {
 		e.trail.add(control.StreamEvent{Time: e.clock.now(), Type: "InvalidConnection", Level: "Error", Stream: s.stream, Remote: s.remote, Code: codeCodec, Reason: err.Error()})
 		return &ingest.Refusal{Code: ingest.CodeFailed, Description: err.Error()}
 	}
 	s.tracks = tracks
-	s.pulse.start(e.clock.now(), tracks)
-	for _, t := range tracks {
-		e.trail.add(control.StreamEvent{Time: e.clock.now(), Type: "FirstChunkReceived", Level: "Information", Stream: s.stream, Remote: s.remote, Track: t.Kind.String(), Codec: t.Codec, Bitrate: t.Bitrate})
+	now := e.clock.now()
+	s.pulse.start(now, tracks)
+	s.key = time.Time{}
+	for i, t := range tracks {
+		if t.Kind == media.Video {
+			s.key = now
+		}
+		e.trail.add(s.happened("FirstChunkReceived", "Information", i))
 	}
 	e.log.Info("tracks", "remote", s.remote, "tracks", describe(tracks))
 	return nil
@@ -217,9 +250,14 @@ func (s *session) WriteSample(sample media.Sample) error {
 		return cmaf.ErrNoTracks
 	}
 	now := s.event.clock.now()
+	s.event.silence.hear(now)
 	s.pulse.sample(now, sample)
 	if now.Sub(s.pulse.since) >= beat {
+		s.dropped()
 		s.event.trail.beat(s.pulse.take(now))
+	}
+	if sample.Sync && sample.Track >= 0 && sample.Track < len(s.tracks) && s.tracks[sample.Track].Kind == media.Video {
+		s.key = now
 	}
 	return s.pack.Write(sample, now.Sub(s.anchor))
 }
@@ -239,11 +277,15 @@ func (s *session) end(code string, why *ingest.Refusal) error {
 		return nil
 	}
 	s.ended = why
-	s.event.trail.add(control.StreamEvent{Time: s.event.clock.now(), Type: "EndIngest", Level: "Information", Stream: s.stream, Remote: s.remote, Code: code, Reason: why.Description})
-	if s.pack == nil {
-		return nil
+	s.dropped()
+	var err error
+	if s.pack != nil {
+		err = s.pack.Close()
 	}
-	return s.pack.Close()
+	e := s.happened("EndIngest", "Information", -1)
+	e.Code, e.Reason = code, why.Description
+	s.event.trail.end(e)
+	return err
 }
 
 // replace ends the publish from outside: media of two encoders never mix.
@@ -254,19 +296,11 @@ func (s *session) replace(code string, why *ingest.Refusal) {
 	s.kick(why)
 }
 
-func (s *session) repaired(r cmaf.Repair) {
-	s.event.metrics.repairs.WithLabelValues(string(r.Kind)).Inc()
-	s.note(r)
-	switch r.Kind {
-	case cmaf.RepairTimeJump, cmaf.RepairTrackStall, cmaf.RepairTrackReturn:
-		s.event.log.Warn("input repaired", "kind", string(r.Kind), "track", r.Track, "at", r.At, "by", r.Size)
-	}
-}
-
-func (s *session) announced() []media.Track {
+// announced returns the tracks, and when the last picture came that decoding can begin with.
+func (s *session) announced() ([]media.Track, time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.tracks
+	return s.tracks, s.key
 }
 
 // describe says in one line each what the tracks are.

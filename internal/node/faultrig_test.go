@@ -38,6 +38,8 @@ type faultRig struct {
 	base    string
 	dir     string
 	began   time.Time
+	pipes   *pipes        // to the ingest server, when there is one
+	stop    func()        // ends it
 	next    time.Time     // when the viewer looks next
 	every   time.Duration // how often he looks
 
@@ -89,7 +91,7 @@ func faults(t *testing.T, f func(r *faultRig)) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.rt = newRuntime(t.Context(), newClock(), spools, assets, newMetrics(), Config{Log: log, PreviewSpan: time.Minute})
+		r.rt = newRuntime(t.Context(), newClock(), spools, assets, newMetrics(), Config{Log: log, PreviewSpan: time.Minute, InputLost: 10 * time.Second})
 		r.desired = control.Desired{
 			EndpointRunning: true,
 			Events:          []control.EventSpec{{ID: "e", Name: "e", Token: "token", PreviewID: faultPreview, Running: true, SegmentTarget: 2 * time.Second, Parts: true}},
@@ -102,6 +104,9 @@ func faults(t *testing.T, f func(r *faultRig)) {
 		r.base = "/" + faultLocator + "/show.ism/"
 		f(r)
 		r.finish()
+		if r.stop != nil {
+			r.stop()
+		}
 		if err := r.rt.close(); err != nil {
 			t.Error(err)
 		}
@@ -448,6 +453,9 @@ func mediaTimes(b []byte) (start, end int64, err error) {
 // discontinuities returns how many the viewer has seen.
 func (r *faultRig) discontinuities() int {
 	top := 0
+	if r.lists["v1"] == nil {
+		return 0
+	}
 	for _, s := range r.lists["v1"].segments {
 		top = max(top, s.disc)
 	}

@@ -13,9 +13,12 @@ import (
 type metrics struct {
 	registry     *prometheus.Registry
 	repairs      *prometheus.CounterVec
+	dropped      *prometheus.CounterVec
 	recordErrors prometheus.Counter
 	refused      prometheus.Counter
 	origin       *origin.Metrics
+
+	discontinuities *prometheus.CounterVec
 }
 
 func newMetrics() *metrics {
@@ -25,6 +28,12 @@ func newMetrics() *metrics {
 		repairs: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "headwater_input_repairs_total", Help: "Things in the input of encoders that were mended or dropped, by kind.",
 		}, []string{"kind"}),
+		dropped: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "headwater_input_dropped_total", Help: "Messages of encoders that could not be used, by reason.",
+		}, []string{"reason"}),
+		discontinuities: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "headwater_discontinuities_total", Help: "Discontinuities in live events, by what caused them.",
+		}, []string{"cause"}),
 		recordErrors: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "headwater_record_errors_total", Help: "Failures to write to an asset.",
 		}),
@@ -52,7 +61,7 @@ func newMetrics() *metrics {
 		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: c.name, Help: c.help},
 			func() float64 { return float64(c.value.Load()) }))
 	}
-	m.registry.MustRegister(m.repairs, m.recordErrors, m.refused, collectors.NewGoCollector(),
+	m.registry.MustRegister(m.repairs, m.dropped, m.discontinuities, m.recordErrors, m.refused, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -75,5 +84,6 @@ func (m *metrics) watch(r *runtime) {
 	gauge("headwater_origin_waiting", "Requests that wait for a part or segment.", func() float64 { return float64(m.origin.Waiting.Load()) })
 	gauge("headwater_events_running", "Live events that run.", count(func(*event) bool { return true }))
 	gauge("headwater_publishers", "Encoders that publish.", count(func(e *event) bool { return e.status().Connected }))
+	gauge("headwater_inputs_lost", "Live events from whose encoder nothing has come for too long.", count(func(e *event) bool { _, lost := e.silence.since(); return lost }))
 	gauge("headwater_spools_degraded", "Live events whose parts are announced before they are on disk.", count(func(e *event) bool { return e.tl.Health().Degraded }))
 }

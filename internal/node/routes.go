@@ -136,8 +136,7 @@ func (r *runtime) admit(e *event, q ingest.Request) (ingest.Session, error) {
 	defer r.admitting.Unlock()
 	if connected, _ := e.load(); !connected {
 		if why := r.admission.full(r.routes.Load().events); why != nil {
-			e.refuse(q, why)
-			return nil, why
+			return nil, e.refuse(q, codeCapacity, why)
 		}
 	}
 	return e.admit(q)

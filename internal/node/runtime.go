@@ -19,7 +19,7 @@ type runtime struct {
 	admitting sync.Mutex // held while it is decided about one encoder
 
 	log     *slog.Logger
-	span    time.Duration // that previews list
+	cfg     Config
 	clock   clock
 	metrics *metrics
 	spools  spoolStore    // of live events, by EventSpec.ID
@@ -42,7 +42,7 @@ type spoolStore interface {
 var _ control.Runtime = (*runtime)(nil)
 
 func newRuntime(ctx context.Context, c clock, spools spoolStore, assets archive.Store, m *metrics, cfg Config) *runtime {
-	r := &runtime{log: cfg.Log, admission: cfg.Admission, span: cfg.PreviewSpan, clock: c, metrics: m, spools: spools, assets: assets, ctx: ctx,
+	r := &runtime{log: cfg.Log, admission: cfg.Admission, cfg: cfg, clock: c, metrics: m, spools: spools, assets: assets, ctx: ctx,
 		events: map[string]*event{}, outputs: map[string]*output{}, byAsset: map[string]*asset{}}
 	r.routes.Store(&routes{})
 	return r
@@ -124,7 +124,7 @@ func (r *runtime) openEvents(d control.Desired, fail func(string, error)) {
 		if e == nil && (s.Running || recorded[s.ID]) {
 			dir, err := r.spools.Open(s.ID)
 			if err == nil {
-				e, err = openEvent(s, dir, r.span, r.clock, r.metrics, r.log)
+				e, err = openEvent(s, dir, r.cfg, r.clock, r.metrics, r.log)
 			}
 			if err != nil {
 				fail(s.ID, fmt.Errorf("opening the timeline: %w", err))

@@ -8,7 +8,6 @@ import (
 
 	"headwater.stream/internal/control"
 	"headwater.stream/internal/media"
-	"headwater.stream/packager/cmaf"
 )
 
 // Bounds of what an event remembers of its input. The oldest goes first.
@@ -27,22 +26,94 @@ type trail struct {
 	count  int
 	events []control.StreamEvent
 	beats  []control.Heartbeat
+	notes  map[noteKey]*note
 }
+
+// noteKey says what is noted, so that many of a kind become one event.
+type noteKey struct{ what, track string }
+
+// note is what has been noted and is not yet an event.
+type note struct {
+	event control.StreamEvent // of the newest
+	count int
+	shown time.Time
+}
+
+// noteEvery is how often one kind of note becomes an event: the first one at once, then one that counts those since.
+const noteEvery = beat
 
 func (t *trail) add(e control.StreamEvent) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.append(e)
+}
+
+// append adds an event. t.mu is held.
+func (t *trail) append(e control.StreamEvent) {
 	t.tick(e.Time)
 	if t.events = append(t.events, e); len(t.events) > maxStreamEvents {
 		t.events = slices.Delete(t.events, 0, 1)
 	}
 }
 
+// note adds an event that may come often: at most one of its kind and track in noteEvery, which says how many it stands for.
+func (t *trail) note(what string, e control.StreamEvent) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	k := noteKey{what, e.Track}
+	n := t.notes[k]
+	if n == nil {
+		if n = new(note); t.notes == nil {
+			t.notes = map[noteKey]*note{}
+		}
+		t.notes[k] = n
+	}
+	n.event = e
+	n.count++
+	if n.shown.IsZero() || e.Time.Sub(n.shown) >= noteEvery {
+		t.show(n, e.Time)
+	}
+}
+
+// show makes an event of a note. t.mu is held.
+func (t *trail) show(n *note, now time.Time) {
+	e := n.event
+	if e.Time = now; n.count > 1 {
+		e.Reason += fmt.Sprintf(" %d times since %s.", n.count, n.shown.UTC().Format(time.TimeOnly))
+	}
+	n.count, n.shown = 0, now
+	t.append(e)
+}
+
+// flush makes events of notes that wait: of all at the end of a publish, else of those whose time has come. t.mu is held.
+func (t *trail) flush(now time.Time, all bool) {
+	var due []*note
+	for _, n := range t.notes {
+		if n.count > 0 && (all || now.Sub(n.shown) >= noteEvery) {
+			due = append(due, n)
+		}
+	}
+	slices.SortFunc(due, func(a, b *note) int { return a.event.Time.Compare(b.event.Time) })
+	for _, n := range due {
+		t.show(n, now)
+	}
+}
+
+// end adds the event that ends a publish, after what was noted in it.
+func (t *trail) end(e control.StreamEvent) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.flush(e.Time, true)
+	t.append(e)
+}
+
 func (t *trail) beat(list []control.Heartbeat) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, b := range list {
-		t.tick(b.Time)
+	for i, b := range list {
+		if t.tick(b.Time); i == 0 {
+			t.flush(b.Time, false)
+		}
 		if t.beats = append(t.beats, b); len(t.beats) > maxHeartbeats {
 			t.beats = slices.Delete(t.beats, 0, 1)
 		}
@@ -142,26 +213,4 @@ func (p *pulse) take(now time.Time) []control.Heartbeat {
 	}
 	p.since = now
 	return list
-}
-
-// note remembers a repair that AMS has an event for. s.mu is held.
-func (s *session) note(r cmaf.Repair) {
-	if r.Track < 0 || r.Track >= len(s.pulse.counts) {
-		return
-	}
-	t := s.tracks[r.Track]
-	e := control.StreamEvent{Time: s.event.clock.now(), Level: "Warning", Stream: s.stream, Remote: s.remote, Track: t.Kind.String(), Codec: t.Codec, Bitrate: t.Bitrate, At: r.At, Gap: r.Size}
-	switch r.Kind {
-	case cmaf.RepairTimeJump:
-		s.pulse.counts[r.Track].discontinuities++
-		e.Type, e.Code = "Discontinuity", "MPE_INGEST_DISCONTINUITY"
-	case cmaf.RepairAudioDrop:
-		s.pulse.counts[r.Track].overlaps++
-		e.Type, e.Code = "ChunkDropped", "FragmentDrop_OverlapTimestamp"
-	case cmaf.RepairOverflow:
-		e.Type, e.Code = "ChunkDropped", codeCapacity
-	default:
-		return
-	}
-	s.event.trail.add(e)
 }
