@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"sync"
 	"time"
 
 	"headwater.stream/internal/media"
@@ -12,10 +14,31 @@ import (
 
 // Asset is a recording that gets nothing more: a Presentation whose View never changes.
 type Asset struct {
-	dir  Dir
-	view *media.View
-	info Info
+	files Files
+	view  *media.View
+	info  Info
+	sums  map[string][]uint32 // of the View's segments, by rendition; 0: not known
+
+	damaged func(error)
+
+	mu      sync.Mutex // of checked
+	checked map[string][]verdict
 }
+
+// Files are the segments' files of a recording.
+type Files interface {
+	// Open opens a segment's file; media.ErrNotFound when there is none.
+	Open(rendition string, s media.Segment) (media.File, error)
+	Close() error
+}
+
+// verdict says whether a segment's file is what was recorded: it is looked at when it is asked for the first time.
+type verdict uint8
+
+const (
+	sound verdict = iota + 1
+	broken
+)
 
 // ErrEmpty is returned by OpenAsset for a directory without a recording.
 var ErrEmpty = errors.New("asset has no recording")
@@ -36,9 +59,9 @@ func OpenAsset(dir Dir, manifests func(*media.View) (map[string][]byte, error)) 
 			return nil, fmt.Errorf("archive: ending the recording: %w", err)
 		}
 	}
-	a := &Asset{dir: dir, view: endedView(st), info: info}
-	if len(a.view.Renditions) == 0 {
-		return nil, ErrEmpty
+	a, err := NewAsset(dir, st, info)
+	if err != nil {
+		return nil, err
 	}
 	if !info.Ended && manifests != nil {
 		files, err := manifests(a.view)
@@ -59,6 +82,22 @@ func OpenAsset(dir Dir, manifests func(*media.View) (map[string][]byte, error)) 
 	}
 	return a, nil
 }
+
+// NewAsset returns the recording that st says is in the files. The Asset closes them.
+func NewAsset(files Files, st timeline.State, info Info) (*Asset, error) {
+	a := &Asset{files: files, view: endedView(st), info: info, sums: st.Sums, damaged: func(error) {}, checked: map[string][]verdict{}}
+	if len(a.view.Renditions) == 0 {
+		return nil, ErrEmpty
+	}
+	for i := range a.view.Renditions {
+		r := &a.view.Renditions[i]
+		a.checked[r.Name] = make([]verdict, len(r.Segments))
+	}
+	return a, nil
+}
+
+// OnDamage has f told of each damaged segment that is asked for. It is called before the Asset is used.
+func (a *Asset) OnDamage(f func(error)) { a.damaged = f }
 
 // repair seals what a recording left open, by the same means as a timeline does after a crash.
 func repair(dir Dir) (timeline.State, error) {
@@ -103,14 +142,76 @@ func (a *Asset) Next(ctx context.Context, after uint64) (*media.View, error) {
 	return nil, ctx.Err()
 }
 
-// Open opens an object.
+// Open opens an object. A segment whose file is not what was recorded does not exist: nobody gets it for whole.
 func (a *Asset) Open(_ context.Context, ref media.Ref) (media.Object, error) {
 	m := a.view.Find(ref.Rendition)
 	if m == nil {
 		return media.Object{}, media.ErrNotFound
 	}
-	return openFrom(a.dir, m.Segments, m, ref)
+	o, err := openFrom(a.files, m.Segments, m, ref)
+	if err != nil || o.File == nil {
+		return o, err
+	}
+	if err := a.verify(m, ref, o); err != nil {
+		return media.Object{}, errors.Join(err, o.Close())
+	}
+	return o, nil
+}
+
+// verify holds a segment to its checksum, once while the asset is open.
+func (a *Asset) verify(m *media.Rendition, ref media.Ref, o media.Object) error {
+	i := int(ref.Number - m.Segments[0].Number)
+	a.mu.Lock()
+	v := a.checked[ref.Rendition][i]
+	a.mu.Unlock()
+	if v == 0 {
+		problem, err := differs(o, a.sum(ref.Rendition, i))
+		if err != nil {
+			return fmt.Errorf("archive: reading %s: %w", ref.Name(), err)
+		}
+		if v = sound; problem != "" {
+			v = broken
+			a.damaged(fmt.Errorf("%w: %s: %s", ErrDamaged, ref.Name(), problem))
+		}
+		a.mu.Lock()
+		a.checked[ref.Rendition][i] = v
+		a.mu.Unlock()
+	}
+	if v == broken {
+		return fmt.Errorf("%w: %s is damaged", media.ErrNotFound, ref.Name())
+	}
+	return nil
+}
+
+func (a *Asset) sum(rendition string, i int) uint32 {
+	if s := a.sums[rendition]; i < len(s) {
+		return s[i]
+	}
+	return 0
+}
+
+// differs says what is wrong with the file of an object that should have that checksum; sum 0: none is known.
+func differs(o media.Object, sum uint32) (problem string, err error) {
+	size, err := o.File.Seek(0, io.SeekEnd)
+	if err != nil {
+		return "", err
+	}
+	if size < o.Offset+o.Size {
+		return fmt.Sprintf("its file has %d bytes of %d", size-o.Offset, o.Size), nil
+	}
+	if _, err := o.File.Seek(o.Offset, io.SeekStart); err != nil || sum == 0 {
+		return "", err
+	}
+	got, err := ChecksumOf(io.LimitReader(o.File, o.Size))
+	if err != nil {
+		return "", err
+	}
+	if got != sum {
+		return fmt.Sprintf("its checksum is %08x, not %08x", got, sum), nil
+	}
+	_, err = o.File.Seek(o.Offset, io.SeekStart)
+	return "", err
 }
 
 // Close closes the directory.
-func (a *Asset) Close() error { return a.dir.Close() }
+func (a *Asset) Close() error { return a.files.Close() }

@@ -1,6 +1,7 @@
 package archive
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,8 +11,12 @@ import (
 	"headwater.stream/internal/timeline"
 )
 
-// HeaderName is the file that makes a directory an asset directory.
-const HeaderName = "asset.json"
+// HeaderName is the file that makes a directory an asset directory. HeaderCopyName is a copy of it, made when the recording
+// ends, for the case that it is damaged.
+const (
+	HeaderName     = "asset.json"
+	HeaderCopyName = "asset-copy.json"
+)
 
 // headerFormat and HeaderVersion begin every asset.json.
 const (
@@ -59,6 +64,7 @@ type initJSON struct {
 	Codec        string         `json:"codec"`
 	Timescale    uint32         `json:"timescale"` // of the media
 	Config       []byte         `json:"config"`    // base64
+	Body         []byte         `json:"body,omitempty"`
 	Bitrate      int            `json:"bitrate,omitempty"`
 	Language     string         `json:"language,omitempty"`
 	Width        int            `json:"width,omitempty"`
@@ -69,7 +75,10 @@ type initJSON struct {
 	FrameSamples int            `json:"frameSamples,omitempty"`
 }
 
-// EncodeHeader makes asset.json. The bodies of the inits are files of their own.
+// headerEnd is how asset.json ends: with the checksum of all before it.
+const headerEnd = ",\n  \"checksum\": \"%08x\"\n}\n"
+
+// EncodeHeader makes asset.json. The bodies of the inits are files of their own too.
 func EncodeHeader(h timeline.Header, info Info) ([]byte, error) {
 	j := headerJSON{
 		Format: headerFormat, Version: HeaderVersion, Anchor: h.Anchor.UTC(), SegmentTarget: int64(h.SegmentTarget), PartTarget: int64(h.PartTarget),
@@ -83,7 +92,7 @@ func EncodeHeader(h timeline.Header, info Info) ([]byte, error) {
 		rj := renditionJSON{Name: r.Name, Kind: r.Kind.String(), Timescale: r.Timescale}
 		for _, in := range r.Inits {
 			t := in.Track
-			rj.Inits = append(rj.Inits, initJSON{in.ID, t.Codec, t.Timescale, t.Config, t.Bitrate, t.Language, t.Width, t.Height, t.FrameRate, t.SampleRate, t.Channels, t.FrameSamples})
+			rj.Inits = append(rj.Inits, initJSON{in.ID, t.Codec, t.Timescale, t.Config, in.Body, t.Bitrate, t.Language, t.Width, t.Height, t.FrameRate, t.SampleRate, t.Channels, t.FrameSamples})
 		}
 		j.Renditions = append(j.Renditions, rj)
 	}
@@ -91,11 +100,15 @@ func EncodeHeader(h timeline.Header, info Info) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encoding %s: %w", HeaderName, err)
 	}
-	return append(b, '\n'), nil
+	b = bytes.TrimSuffix(b, []byte("\n}"))
+	return fmt.Appendf(b, headerEnd, Checksum(0, b)), nil
 }
 
-// DecodeHeader reads asset.json. The bodies of the inits are left nil.
+// DecodeHeader reads asset.json. The bodies of inits that it does not have, which an earlier writer left out, are nil.
 func DecodeHeader(b []byte) (timeline.Header, Info, error) {
+	if i := bytes.LastIndex(b, []byte(",\n  \"checksum\": ")); i >= 0 && string(b[i:]) != fmt.Sprintf(headerEnd, Checksum(0, b[:i])) {
+		return timeline.Header{}, Info{}, fmt.Errorf("%w: %s does not match its checksum", ErrDamaged, HeaderName)
+	}
 	var j headerJSON
 	if err := json.Unmarshal(b, &j); err != nil {
 		return timeline.Header{}, Info{}, fmt.Errorf("%w: %s: %w", ErrDamaged, HeaderName, err)
@@ -127,7 +140,7 @@ func DecodeHeader(b []byte) (timeline.Header, Info, error) {
 			if i.Timescale == 0 {
 				return timeline.Header{}, Info{}, fmt.Errorf("%w: initialization section %d of %s has timescale 0", ErrDamaged, i.ID, r.Name)
 			}
-			r.Inits = append(r.Inits, media.Init{ID: i.ID, Track: media.Track{
+			r.Inits = append(r.Inits, media.Init{ID: i.ID, Body: i.Body, Track: media.Track{
 				Kind: r.Kind, Codec: i.Codec, Timescale: i.Timescale, Config: i.Config, Bitrate: i.Bitrate, Language: i.Language, Width: i.Width, Height: i.Height,
 				FrameRate: i.FrameRate, SampleRate: i.SampleRate, Channels: i.Channels, FrameSamples: i.FrameSamples,
 			}})

@@ -330,7 +330,7 @@ func (r *Recorder) list(rec *recording, src *media.Rendition) media.Rendition {
 }
 
 // openFrom opens an object of an asset directory.
-func openFrom(dir Dir, kept []media.Segment, m *media.Rendition, ref media.Ref) (media.Object, error) {
+func openFrom(dir Files, kept []media.Segment, m *media.Rendition, ref media.Ref) (media.Object, error) {
 	if ref.Kind == media.ObjectInit {
 		if in := m.Init(ref.Epoch); in != nil {
 			return media.Object{Size: int64(len(in.Body)), Data: [][]byte{in.Body}}, nil

@@ -3,11 +3,12 @@ package fsstore
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path"
 	"sync"
+	"time"
 
 	"headwater.stream/archive"
 	"headwater.stream/internal/media"
@@ -37,6 +38,8 @@ type rendition struct {
 	records int      // segments the index has records of, gone ones included
 	kept    []media.Segment
 	sums    []uint32 // of kept
+	lost    []uint64 // numbers in kept whose records were damaged when it was opened
+	damaged bool     // the index was, when it was opened
 	open    map[uint64]*growing
 }
 
@@ -83,7 +86,7 @@ func (d *Dir) SaveHeader(h timeline.Header) error {
 	d.mu.Lock()
 	d.header, d.info.Clean, d.saved = h, false, true
 	d.mu.Unlock()
-	if err := d.saveHeader(); err != nil {
+	if err := d.saveHeader(archive.HeaderName); err != nil {
 		return err
 	}
 	for name := range d.inits { // no segment needs it any more
@@ -98,7 +101,7 @@ func (d *Dir) SaveHeader(h timeline.Header) error {
 	return nil
 }
 
-func (d *Dir) saveHeader() error {
+func (d *Dir) saveHeader(name string) error {
 	d.mu.Lock()
 	info := d.info
 	info.Boot = d.sync.store.opt.Boot
@@ -107,7 +110,7 @@ func (d *Dir) saveHeader() error {
 	if err != nil {
 		return err
 	}
-	return d.writeFile(archive.HeaderName, body)
+	return d.writeFile(name, body)
 }
 
 // SaveInfo implements archive.Dir.
@@ -116,7 +119,10 @@ func (d *Dir) SaveInfo(i archive.Info) error {
 	d.info = i
 	d.info.Clean = false
 	d.mu.Unlock()
-	return d.saveHeader()
+	if err := d.saveHeader(archive.HeaderName); err != nil || !i.Ended {
+		return err
+	}
+	return d.saveHeader(archive.HeaderCopyName)
 }
 
 // Info implements archive.Dir.
@@ -136,20 +142,17 @@ func (d *Dir) rendition(name string, timescale uint32) (*rendition, error) {
 	}
 	r := &rendition{open: map[uint64]*growing{}}
 	file := path.Join(name, indexName)
-	body, err := d.root.ReadFile(file)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("fsstore: %w", err)
-	}
-	x, err := archive.ParseIndex(body)
+	x, _, err := readIndex(d.root, name)
 	if err != nil {
-		return nil, fmt.Errorf("fsstore: index of %s: %w", name, err)
+		return nil, fmt.Errorf("fsstore: %w", err)
 	}
 	if x.Size == 0 {
 		if err := d.writeFile(file, archive.IndexHeader(timescale)); err != nil {
 			return nil, err
 		}
 	}
-	r.records, r.kept, r.sums = x.Records, x.Segments, x.Sums
+	r.records, r.kept, r.sums, r.lost = x.Records, x.Segments, x.Sums, x.Lost
+	r.damaged = x.Damaged > 0
 	d.rends[name] = r
 	return r, nil
 }
@@ -220,7 +223,7 @@ func (d *Dir) Seal(name string, s media.Segment) error {
 		delete(r.open, s.Number)
 	} else if !s.Gap {
 		var err error
-		if sum, err = d.checksum(name, s); err != nil {
+		if sum, err = checksum(d.root, segmentName(name, s), math.MaxInt64); err != nil {
 			return err
 		}
 	}
@@ -250,26 +253,6 @@ func (d *Dir) timescale(name string) uint32 {
 		}
 	}
 	return 1
-}
-
-// checksum reads a segment's file.
-func (d *Dir) checksum(name string, s media.Segment) (sum uint32, err error) {
-	f, err := d.root.Open(segmentName(name, s))
-	if err != nil {
-		return 0, fmt.Errorf("fsstore: %w", err)
-	}
-	defer f.Close()
-	buf := make([]byte, 256<<10)
-	for {
-		n, err := f.Read(buf)
-		sum = archive.Checksum(sum, buf[:n])
-		if errors.Is(err, io.EOF) {
-			return sum, nil
-		}
-		if err != nil {
-			return 0, fmt.Errorf("fsstore: %w", err)
-		}
-	}
 }
 
 // Drop implements timeline.Spool.
@@ -313,10 +296,7 @@ func (d *Dir) compact(name string, r *rendition) error {
 	d.mu.Lock()
 	scale, anchor := d.timescale(name), d.header.Anchor
 	d.mu.Unlock()
-	body := archive.IndexHeader(scale)
-	for i, s := range r.kept {
-		body = append(body, archive.SegmentRecord(s, anchor.Add(media.Duration(s.Start, scale)), r.sums[i])...)
-	}
+	body := encodeIndex(scale, anchor, r.kept, r.sums)
 	file := path.Join(name, indexName)
 	if err := d.writeFile(file, body); err != nil {
 		return err
@@ -326,16 +306,18 @@ func (d *Dir) compact(name string, r *rendition) error {
 	return nil
 }
 
+// encodeIndex makes an index of these segments.
+func encodeIndex(scale uint32, anchor time.Time, segments []media.Segment, sums []uint32) []byte {
+	body := archive.IndexHeader(scale)
+	for i, s := range segments {
+		body = append(body, archive.SegmentRecord(s, anchor.Add(media.Duration(s.Start, scale)), sums[i])...)
+	}
+	return body
+}
+
 // Open implements timeline.Spool.
 func (d *Dir) Open(name string, s media.Segment) (media.File, error) {
-	f, err := d.root.Open(segmentName(name, s))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, media.ErrNotFound
-	}
-	if err != nil {
-		return nil, fmt.Errorf("fsstore: %w", err)
-	}
-	return f, nil
+	return openSegment(d.root, name, s)
 }
 
 // Close implements archive.Dir.
@@ -355,7 +337,7 @@ func (d *Dir) Close() error {
 	d.info.Clean = mark
 	d.mu.Unlock()
 	if mark {
-		err = d.saveHeader()
+		err = d.saveHeader(archive.HeaderName)
 	}
 	return errors.Join(err, d.root.Close())
 }

@@ -19,29 +19,47 @@ const tempSuffix = ".tmp"
 
 // writeFile puts a file in place whole and durably: temporary, fsync, rename, fsync the directory.
 func (d *Dir) writeFile(name string, body []byte) error {
-	return d.put(name, func(w io.Writer) error { _, err := w.Write(body); return err })
+	return putBytes(d.root, name, body)
 }
 
-func (d *Dir) put(name string, fill func(io.Writer) error) error {
-	f, err := d.root.OpenFile(name+tempSuffix, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o644)
+func put(root *os.Root, name string, fill func(io.Writer) error) error {
+	f, err := root.OpenFile(name+tempSuffix, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o644)
 	if err != nil {
 		return fmt.Errorf("fsstore: %w", err)
 	}
 	if err := errors.Join(fill(f), f.Sync(), f.Close()); err != nil {
 		return fmt.Errorf("fsstore: writing %s: %w", name, err)
 	}
-	if err := d.root.Rename(name+tempSuffix, name); err != nil {
+	if err := root.Rename(name+tempSuffix, name); err != nil {
 		return fmt.Errorf("fsstore: %w", err)
 	}
-	return syncDir(d.root, path.Dir(name))
+	return syncDir(root, path.Dir(name))
+}
+
+// putBytes is put for what is in memory.
+func putBytes(root *os.Root, name string, body []byte) error {
+	return put(root, name, func(w io.Writer) error { _, err := w.Write(body); return err })
 }
 
 // WriteFile implements archive.Dir.
 func (d *Dir) WriteFile(name string, body []byte) error { return d.writeFile(name, body) }
 
+// checksum reads a file, up to size bytes of it.
+func checksum(root *os.Root, name string, size int64) (sum uint32, err error) {
+	f, err := root.Open(name)
+	if err != nil {
+		return 0, fmt.Errorf("fsstore: %w", err)
+	}
+	defer f.Close()
+	if sum, err = archive.ChecksumOf(io.LimitReader(f, size)); err != nil {
+		return 0, fmt.Errorf("fsstore: %w", err)
+	}
+	return sum, nil
+}
+
 // Replace implements archive.Dir.
 func (d *Dir) Replace(rendition string, s media.Segment, body io.Reader) error {
-	return d.put(segmentName(rendition, s), func(w io.Writer) error { _, err := io.Copy(w, body); return err })
+	return put(d.root, segmentName(rendition, s), func(w io.Writer) error { _, err := io.Copy(w, body); return err })
 }
 
 // Link implements archive.Dir: a hard link where both are of one file system, a copy otherwise.
@@ -73,35 +91,45 @@ func (d *Dir) Link(src timeline.Spool, rendition string, s media.Segment) error 
 
 // Load implements timeline.Spool.
 func (d *Dir) Load() (timeline.State, bool, error) {
-	st := timeline.State{Segments: map[string][]media.Segment{}, Unsealed: map[string][]media.Segment{}}
-	body, err := d.root.ReadFile(archive.HeaderName)
+	st := timeline.State{Segments: map[string][]media.Segment{}, Sums: map[string][]uint32{}, Unsealed: map[string][]media.Segment{}}
+	h, info, why, err := readHeader(d.root)
 	if errors.Is(err, fs.ErrNotExist) {
 		return st, false, nil
 	}
 	if err != nil {
-		return st, false, fmt.Errorf("fsstore: %w", err)
-	}
-	h, info, err := archive.DecodeHeader(body)
-	if err != nil {
 		return st, false, fmt.Errorf("fsstore: %s: %w", d.root.Name(), err)
+	}
+	log := d.sync.store.opt.Log.With("dir", d.root.Name())
+	if why != nil {
+		log.Error("asset.json is damaged; its copy is used", "err", why)
 	}
 	for i := range h.Renditions {
 		r := &h.Renditions[i]
-		if !media.ValidRendition(r.Name) {
-			return st, false, fmt.Errorf("fsstore: %w: rendition %q", archive.ErrDamaged, r.Name)
-		}
 		for k := range r.Inits {
-			name := initName(r.Name, r.Inits[k].ID)
-			if r.Inits[k].Body, err = d.root.ReadFile(name); err != nil {
-				return st, false, fmt.Errorf("fsstore: %w: initialization section: %w", archive.ErrDamaged, err)
+			body, same, err := readInit(d.root, r.Name, r.Inits[k])
+			if err != nil {
+				return st, false, fmt.Errorf("fsstore: %w", err)
 			}
-			d.inits[name] = true
+			name := initName(r.Name, r.Inits[k].ID)
+			if !same {
+				log.Error("an initialization section is damaged; asset.json has it too", "file", name)
+			}
+			r.Inits[k].Body, d.inits[name] = body, same
 		}
 		files, err := d.rendition(r.Name, r.Timescale)
 		if err != nil {
 			return st, false, err
 		}
-		st.Segments[r.Name] = files.kept[:len(files.kept):len(files.kept)]
+		if files.damaged {
+			log.Error("an index is damaged; what can be found by its files is used", "rendition", r.Name, "records", len(files.lost))
+			x := archive.Index{Segments: files.kept, Sums: files.sums, Lost: files.lost}
+			if err := restore(d.root, r, &x); err != nil {
+				return st, false, fmt.Errorf("fsstore: %w", err)
+			}
+			files.kept = x.Segments
+		}
+		n := len(files.kept)
+		st.Segments[r.Name], st.Sums[r.Name] = files.kept[:n:n], files.sums[:n:n]
 		if st.Unsealed[r.Name], err = d.sweep(r.Name, files); err != nil {
 			return st, false, err
 		}
@@ -133,7 +161,7 @@ func (d *Dir) sweep(name string, r *rendition) (unsealed []media.Segment, err er
 		ref, ok := media.ParseFile(name, file)
 		segment := ok && ref.Kind == media.ObjectSegment
 		switch {
-		case strings.HasSuffix(file, tempSuffix), segment && ref.Number < low, ok && ref.Kind == media.ObjectInit && !d.inits[ref.Name()]:
+		case strings.HasSuffix(file, tempSuffix), segment && ref.Number < low && !r.damaged, ok && ref.Kind == media.ObjectInit && !d.inits[ref.Name()]:
 			if err := d.root.Remove(path.Join(name, file)); err != nil {
 				return nil, fmt.Errorf("fsstore: %w", err)
 			}

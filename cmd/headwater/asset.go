@@ -7,7 +7,8 @@ import (
 )
 
 func (a *app) assetCommand() *cobra.Command {
-	return group("asset", "Assets: recordings", a.assetCreate(), a.assetList(), a.assetShow(), a.assetUpdate(), a.assetDelete())
+	return group("asset", "Assets: recordings", a.assetCreate(), a.assetList(), a.assetShow(), a.assetUpdate(), a.assetDelete(),
+		a.assetCheck())
 }
 
 // assetFlags adds the flags that say what an asset is.

@@ -16,6 +16,7 @@ const (
 	exitNotFound    = 3
 	exitConflict    = 4
 	exitUnreachable = 5
+	exitDamaged     = 6
 )
 
 const exitHelp = `Exit codes:
@@ -24,7 +25,8 @@ const exitHelp = `Exit codes:
   2  the command line is wrong
   3  the resource does not exist
   4  conflict: it exists, is in use, is in another state, or a limit is reached
-  5  the control API cannot be reached, or refuses the token`
+  5  the control API cannot be reached, or refuses the token
+  6  the recording is damaged`
 
 // exitCode maps an error to an exit code. What fails before a command runs is the command line's fault.
 func (a *app) exitCode(err error) int {
@@ -34,6 +36,9 @@ func (a *app) exitCode(err error) int {
 	}
 	if errors.Is(err, api.ErrUnreachable) {
 		return exitUnreachable
+	}
+	if errors.Is(err, errDamaged) {
+		return exitDamaged
 	}
 	var e *api.Error
 	if !errors.As(err, &e) {

@@ -62,6 +62,7 @@ func (a *asset) openReplay(after *shown) (*shown, error) {
 		}
 		return nil, err
 	}
+	r.OnDamage(func(err error) { a.log.Error("damage; see 'headwater asset check'", "err", err) })
 	a.replay = r
 	c := show(r, after)
 	a.shown.Store(c)

@@ -35,6 +35,7 @@ type HeaderRendition struct {
 type State struct {
 	Header   Header
 	Segments map[string][]media.Segment // sealed, by rendition: consecutive numbers, ascending
+	Sums     map[string][]uint32        // CRC-32C of each of Segments, 0: not known; nil where the spool has none
 	Unsealed map[string][]media.Segment // segment files without an index record, ascending: only Number and Epoch are set
 	// Lost tells that the machine stopped without the spool being closed: what was written last may be gone.
 	Lost bool
