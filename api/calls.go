@@ -132,6 +132,11 @@ func (c *Client) ScaleStreamingEndpoint(ctx context.Context, name string, o Scal
 	return err
 }
 
+// StreamingEndpointSKUs returns the classes a streaming endpoint can have.
+func (c *Client) StreamingEndpointSKUs(ctx context.Context, name string) (*EndpointSKUs, error) {
+	return get1[EndpointSKUs](ctx, c, http.MethodGet, nil, StreamingEndpoints, name, "skus")
+}
+
 // ListAssets returns the assets that o selects.
 func (c *Client) ListAssets(ctx context.Context, o ListOptions) ([]*Asset, error) {
 	return all[*Asset](ctx, c, o, Assets)
@@ -183,6 +188,11 @@ func (c *Client) GetFilter(ctx context.Context, asset, name string) (*Filter, er
 // PutFilter makes or replaces a filter.
 func (c *Client) PutFilter(ctx context.Context, asset, name string, f *Filter) (*Filter, error) {
 	return write[Filter](ctx, c, http.MethodPut, f, WriteOptions{}, filterPath(asset, name)...)
+}
+
+// UpdateFilter changes a filter by a merge patch.
+func (c *Client) UpdateFilter(ctx context.Context, asset, name string, patch any) (*Filter, error) {
+	return write[Filter](ctx, c, http.MethodPatch, patch, WriteOptions{}, filterPath(asset, name)...)
 }
 
 // DeleteFilter deletes a filter.

@@ -1,13 +1,15 @@
 package main
 
 import (
+	"strings"
+
 	"github.com/spf13/cobra"
 
 	"headwater.stream/api"
 )
 
 func (a *app) assetCommand() *cobra.Command {
-	return group("asset", "Assets: recordings", a.assetCreate(), a.assetList(), a.assetShow(), a.assetUpdate(), a.assetDelete(),
+	return group("asset", "Assets: recordings", a.assetCreate(), a.assetList(), a.assetShow(), a.assetUpdate(), a.assetTracks(), a.assetDelete(),
 		a.assetCheck())
 }
 
@@ -106,6 +108,23 @@ func (a *app) assetUpdate() *cobra.Command {
 		return a.show(cmd, v, func() error { return printAsset(cmd, v, nil) })
 	})
 	return cmd
+}
+
+func (a *app) assetTracks() *cobra.Command {
+	return &cobra.Command{
+		Use: "tracks NAME", Short: "List the tracks of an asset's recording", Args: cobra.ExactArgs(1),
+		RunE: a.call(func(cmd *cobra.Command, c *api.Client, args []string) error {
+			tracks, err := c.ListTracks(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			return list(a, cmd, tracks, []string{"NAME", "KIND", "CODEC", "BIT RATE", "LANGUAGE"}, func(v *api.AssetTrack) []string {
+				t := v.Properties.Track
+				kind := strings.TrimSuffix(t.ODataType[strings.LastIndexByte(t.ODataType, '.')+1:], "Track")
+				return []string{v.Name, kind, t.Codec, rate(t.BitRate), t.LanguageCode}
+			})
+		}),
+	}
 }
 
 func (a *app) assetDelete() *cobra.Command {

@@ -14,7 +14,7 @@ import (
 
 func (a *app) eventCommand() *cobra.Command {
 	return group("event", "Live events: what an encoder sends to",
-		a.eventCreate(), a.eventList(), a.eventShow(), a.eventUpdate(), a.eventStop(), a.eventDelete(),
+		a.eventCreate(), a.eventList(), a.eventShow(), a.eventUpdate(), a.eventStop(), a.eventDelete(), a.eventStatus(), a.eventEvents(), a.eventHeartbeats(),
 		a.eventVerb("start", "Start a live event: encoders are admitted", "started", func(ctx context.Context, c *api.Client, name string) error {
 			return c.StartLiveEvent(ctx, name)
 		}),
@@ -55,10 +55,11 @@ func latencyFlag(cmd *cobra.Command) func() ([]string, error) {
 }
 
 func (a *app) eventCreate() *cobra.Command {
-	var start bool
-	var token, preview, keyFrames, description, kind string
+	var start, static bool
+	var token, preview, keyFrames, description, kind, prefix string
 	cmd := &cobra.Command{Use: "create NAME", Short: "Make a live event", Args: cobra.ExactArgs(1)}
 	latency := latencyFlag(cmd)
+	tags, access := tagFlag(cmd), eventAccess(cmd)
 	f := cmd.Flags()
 	f.BoolVar(&start, "start", false, "start it too")
 	f.StringVar(&token, "access-token", "", "`GUID` for the ingest URL (default: a random one)")
@@ -66,7 +67,13 @@ func (a *app) eventCreate() *cobra.Command {
 	f.StringVar(&keyFrames, "key-frame-interval", "", "segment length aimed at, a `duration` like 2s (default 2s)")
 	f.StringVar(&kind, "type", "PassthroughStandard", "PassthroughStandard or PassthroughBasic")
 	f.StringVar(&description, "description", "", "a note")
+	f.BoolVar(&static, "static-hostname", false, "set useStaticHostname, which scripts look at; URLs stay the same anyway")
+	f.StringVar(&prefix, "hostname-prefix", "", "set hostnamePrefix, the same")
 	cmd.RunE = a.call(func(cmd *cobra.Command, c *api.Client, args []string) error {
+		ingest, watch, err := access()
+		if err != nil {
+			return err
+		}
 		options, err := latency()
 		if err != nil {
 			return err
@@ -76,11 +83,11 @@ func (a *app) eventCreate() *cobra.Command {
 			return err
 		}
 		e, err := c.CreateLiveEvent(cmd.Context(), args[0], &api.LiveEvent{
-			Tracked: api.Tracked{Location: "local"},
+			Tracked: api.Tracked{Location: "local", Tags: *tags},
 			Properties: api.LiveEventProperties{
-				Description: description, StreamOptions: options, Encoding: &api.LiveEventEncoding{EncodingType: kind},
-				Input:   &api.LiveEventInput{StreamingProtocol: "RTMP", AccessToken: token, KeyFrameIntervalDuration: interval},
-				Preview: &api.LiveEventPreview{PreviewLocator: preview},
+				Description: description, UseStaticHostname: static, HostnamePrefix: prefix, StreamOptions: options, Encoding: &api.LiveEventEncoding{EncodingType: kind},
+				Input:   &api.LiveEventInput{StreamingProtocol: "RTMP", AccessToken: token, KeyFrameIntervalDuration: interval, AccessControl: &api.AccessControl{IP: ingest}},
+				Preview: &api.LiveEventPreview{PreviewLocator: preview, AccessControl: &api.AccessControl{IP: watch}},
 			},
 		}, api.WriteOptions{AutoStart: start})
 		if err != nil {
@@ -89,6 +96,17 @@ func (a *app) eventCreate() *cobra.Command {
 		return a.show(cmd, e, func() error { return printEvent(cmd, e, nil) })
 	})
 	return cmd
+}
+
+// eventAccess adds the flags for who may send and who may look at the preview.
+func eventAccess(cmd *cobra.Command) func() (ingest, preview *api.IPAccessControl, err error) {
+	ingest, preview := allowFlag(cmd, "ingest-allow", "send"), allowFlag(cmd, "preview-allow", "watch the preview")
+	return func() (in, pre *api.IPAccessControl, err error) {
+		if in, _, err = ingest(); err == nil {
+			pre, _, err = preview()
+		}
+		return in, pre, err
+	}
 }
 
 func (a *app) eventList() *cobra.Command {
@@ -151,7 +169,13 @@ func (a *app) eventShow() *cobra.Command {
 func printEvent(cmd *cobra.Command, e *api.LiveEvent, status *api.LiveEventStatusList) error {
 	p := e.Properties
 	lines := []string{"Name", e.Name, "State", p.ResourceState, "Description", p.Description, "Type", p.Encoding.EncodingType, "Latency", strings.Join(p.StreamOptions, ", "),
-		"OBS server", ingestURL(e), "OBS stream key", "anything, for example " + e.Name, "Preview", previewURL(e), "Created", date(p.Created)}
+		"OBS server", ingestURL(e), "OBS stream key", "anything, for example " + e.Name, "Preview", previewURL(e), "Created", date(p.Created), "Tags", tagLine(e.Tags)}
+	if in := p.Input; in != nil && in.AccessControl != nil && in.AccessControl.IP != nil {
+		lines = append(lines, "May send", allowLine(in.AccessControl.IP))
+	}
+	if pre := p.Preview; pre != nil && pre.AccessControl != nil && pre.AccessControl.IP != nil {
+		lines = append(lines, "May preview", allowLine(pre.AccessControl.IP))
+	}
 	if status != nil && len(status.Value) > 0 {
 		lines = append(lines, "Encoder", encoderLine(status.Value[0]))
 		for _, t := range status.Value[0].TrackStatus {
@@ -252,17 +276,36 @@ func (a *app) eventUpdate() *cobra.Command {
 	cmd := &cobra.Command{Use: "update NAME", Short: "Change a live event", Args: cobra.ExactArgs(1)}
 	cmd.Flags().StringVar(&description, "description", "", "a note")
 	cmd.Flags().StringVar(&keyFrames, "key-frame-interval", "", "segment length aimed at, a `duration` like 2s; only while stopped")
+	tags := tagFlag(cmd)
+	ingest, preview := allowFlag(cmd, "ingest-allow", "send"), allowFlag(cmd, "preview-allow", "watch the preview")
 	cmd.RunE = a.call(func(cmd *cobra.Command, c *api.Client, args []string) error {
-		properties := map[string]any{}
+		input, properties, patch := map[string]any{}, map[string]any{}, map[string]any{}
 		if cmd.Flags().Changed("description") {
 			properties["description"] = description
 		}
 		if interval, err := duration("key-frame-interval", keyFrames); err != nil {
 			return err
 		} else if interval != "" {
-			properties["input"] = map[string]any{"keyFrameIntervalDuration": interval}
+			input["keyFrameIntervalDuration"] = interval
 		}
-		e, err := c.UpdateLiveEvent(cmd.Context(), args[0], map[string]any{"properties": properties})
+		if list, changed, err := ingest(); err != nil {
+			return err
+		} else if changed {
+			input["accessControl"] = map[string]any{"ip": list}
+		}
+		if list, changed, err := preview(); err != nil {
+			return err
+		} else if changed {
+			properties["preview"] = map[string]any{"accessControl": map[string]any{"ip": list}}
+		}
+		if len(input) > 0 {
+			properties["input"] = input
+		}
+		patch["properties"] = properties
+		if cmd.Flags().Changed("tag") {
+			patch["tags"] = *tags
+		}
+		e, err := c.UpdateLiveEvent(cmd.Context(), args[0], patch)
 		if err != nil {
 			return err
 		}

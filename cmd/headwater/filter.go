@@ -13,7 +13,7 @@ import (
 
 func (a *app) filterCommand() *cobra.Command {
 	var asset string
-	g := group("filter", "Filters: what of a presentation is shown", a.filterPut(&asset), a.filterList(&asset), a.filterShow(&asset), a.filterDelete(&asset))
+	g := group("filter", "Filters: what of a presentation is shown", a.filterPut(&asset), a.filterUpdate(&asset), a.filterList(&asset), a.filterShow(&asset), a.filterDelete(&asset))
 	g.PersistentFlags().StringVar(&asset, "asset", "", "`name` of the asset the filter belongs to (default: the account)")
 	return g
 }
@@ -22,13 +22,7 @@ func (a *app) filterPut(asset *string) *cobra.Command {
 	return &cobra.Command{
 		Use: "create NAME FILE", Short: "Make or replace a filter from a JSON file with its properties (- reads the standard input)", Args: cobra.ExactArgs(2),
 		RunE: a.call(func(cmd *cobra.Command, c *api.Client, args []string) error {
-			var b []byte
-			var err error
-			if args[1] == "-" {
-				b, err = io.ReadAll(cmd.InOrStdin())
-			} else {
-				b, err = os.ReadFile(args[1])
-			}
+			b, err := readInput(cmd, args[1])
 			if err != nil {
 				return fmt.Errorf("reading the filter: %w", err)
 			}
@@ -37,6 +31,31 @@ func (a *app) filterPut(asset *string) *cobra.Command {
 				return fmt.Errorf("reading the filter: %w", err)
 			}
 			v, err := c.PutFilter(cmd.Context(), *asset, args[0], &f)
+			if err != nil {
+				return err
+			}
+			return printJSON(cmd, v)
+		}),
+	}
+}
+
+// readInput reads a file, or the standard input for "-".
+func readInput(cmd *cobra.Command, name string) ([]byte, error) {
+	if name == "-" {
+		return io.ReadAll(cmd.InOrStdin())
+	}
+	return os.ReadFile(name)
+}
+
+func (a *app) filterUpdate(asset *string) *cobra.Command {
+	return &cobra.Command{
+		Use: "update NAME FILE", Short: "Change those properties of a filter that a JSON file has; null clears (- reads the standard input)", Args: cobra.ExactArgs(2),
+		RunE: a.call(func(cmd *cobra.Command, c *api.Client, args []string) error {
+			b, err := readInput(cmd, args[1])
+			if err != nil {
+				return fmt.Errorf("reading the filter: %w", err)
+			}
+			v, err := c.UpdateFilter(cmd.Context(), *asset, args[0], map[string]any{"properties": json.RawMessage(b)})
 			if err != nil {
 				return err
 			}

@@ -40,9 +40,9 @@ func (stillRuntime) EventStatus(string) (control.EventStatus, bool) {
 const scriptToken = "feedfacefeedfacefeedfacefeedface"
 
 // controlPlane starts a control plane without media.
-func controlPlane() (url string, stop func(), err error) {
+func controlPlane(runtime control.Runtime) (url string, stop func(), err error) {
 	log := slog.New(slog.DiscardHandler)
-	svc, err := control.New(memstate.New(), stillRuntime{}, control.Options{IngestBases: []string{"rtmp://media.example:1935"}, OriginBase: "http://media.example:8080", Log: log})
+	svc, err := control.New(memstate.New(), runtime, control.Options{IngestBases: []string{"rtmp://media.example:1935"}, OriginBase: "http://media.example:8080", Log: log})
 	if err != nil {
 		return "", nil, err
 	}
@@ -65,7 +65,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: filepath.Join("testdata", "script"),
 		Setup: func(env *testscript.Env) error {
-			url, stop, err := controlPlane()
+			url, stop, err := controlPlane(stillRuntime{})
 			if err != nil {
 				return err
 			}
@@ -142,7 +142,7 @@ func (l lines) Write(b []byte) (int, error) {
 
 // TestWatch: a line for each change, until it is interrupted, which is no error.
 func TestWatch(t *testing.T) {
-	url, stop, err := controlPlane()
+	url, stop, err := controlPlane(stillRuntime{})
 	if err != nil {
 		t.Fatal(err)
 	}

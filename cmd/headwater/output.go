@@ -19,6 +19,10 @@ func (a *app) outputCreate() *cobra.Command {
 	f.StringVar(&rewind, "rewind-window", "", "how far viewers can rewind while it is live, a `duration` (default: the archive window)")
 	f.StringVar(&manifest, "manifest", "", "`name` in the URL (default: the output's)")
 	f.StringVar(&description, "description", "", "a note")
+	var snap int64
+	var fragments int32
+	f.Int64Var(&snap, "snap-time", 0, "record from this `time` of the encoder's clock on, in 1/10 000 000 s (default: from now on)")
+	f.Int32Var(&fragments, "fragments-per-ts-segment", 0, "kept and given back; transport streams are not made")
 	cmd.RunE = a.call(func(cmd *cobra.Command, c *api.Client, args []string) error {
 		if asset == "" {
 			return usageError("--asset is required")
@@ -31,8 +35,12 @@ func (a *app) outputCreate() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		var pack *api.HLSPack
+		if cmd.Flags().Changed("fragments-per-ts-segment") {
+			pack = &api.HLSPack{FragmentsPerTSSegment: &fragments}
+		}
 		o, err := c.CreateLiveOutput(cmd.Context(), args[0], args[1], &api.LiveOutput{Properties: api.LiveOutputProperties{
-			AssetName: asset, ArchiveWindowLength: window, RewindWindowLength: back, ManifestName: manifest, Description: description,
+			AssetName: asset, ArchiveWindowLength: window, RewindWindowLength: back, ManifestName: manifest, Description: description, OutputSnapTime: api.Int64(snap), HLS: pack,
 		}})
 		if err != nil {
 			return err
