@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"headwater.stream/internal/media"
+	"headwater.stream/packager/hls"
 )
 
 // directives are the delivery directives of a playlist request (8216bis 6.2.5).
@@ -86,9 +87,9 @@ func (d directives) judge(v *media.View, r *media.Rendition) verdict {
 	if d.part < 0 || v.PartTarget == 0 {
 		return answerIf(d.msn <= last)
 	}
-	n := int64(len(r.PartsOf(uint64(d.msn)))) // parts of that segment so far
+	n := int64(len(hls.Parts(v, r, uint64(d.msn)))) // parts of that segment so far
 	if d.msn <= last && n == 0 {
-		return answer // so old that its parts are forgotten
+		return answer // so old that its parts are forgotten, or it has none
 	}
 	if d.part < n {
 		return answer
@@ -101,7 +102,7 @@ func (d directives) judge(v *media.View, r *media.Rendition) verdict {
 		return wait
 	}
 	// A part beyond the last of a complete segment is the first of the next one.
-	return answerIf(d.msn < last || len(r.PartsOf(uint64(d.msn)+1)) > 0)
+	return answerIf(d.msn < last || len(hls.Parts(v, r, uint64(d.msn)+1)) > 0)
 }
 
 func answerIf(there bool) verdict {

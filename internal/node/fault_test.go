@@ -140,6 +140,9 @@ func TestTracks(t *testing.T) {
 		{"key frames 0.25 s apart", publisher{audio: 48000, gop: 8}, 0, 24, 24},
 		{"key frames at scene cuts", publisher{audio: 48000, keyframe: func(i int) bool { return i%47 == 0 || i%31 == 0 }}, 0, 24, 24},
 		{"23.976 fps and 44.1 kHz", publisher{fps: 23.976, gop: 48, audio: 44100}, 0, 24, 24},
+		{"2 fps", publisher{fps: 2, gop: 4, audio: 48000}, 0, 24, 24},
+		{"1 fps, declared as 30", publisher{fps: 1, declared: 30, gop: 2, audio: 48000}, 3, 20, 24}, // noticed in three frames, the sound goes on alone until then
+		{"3 fps, declared as 30, a key frame in 8 s", publisher{fps: 3, declared: 30, gop: 24, audio: 48000}, 2, 21, 24},
 		{"12.5 fps", publisher{fps: 12.5, gop: 25, audio: 48000}, 0, 24, 24},
 		{"case 45: everything pauses 8 s", publisher{audio: 48000, mutate: func(ms float64, _ int, s *media.Sample) bool { return ms < 8000 || ms >= 16_000 }}, 1, 16, 16},
 	}

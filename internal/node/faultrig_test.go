@@ -2,6 +2,7 @@ package node
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -168,6 +169,7 @@ func (r *faultRig) admit(remote string) (ingest.Session, error) {
 // publisher is a generated encoder.
 type publisher struct {
 	fps        float64
+	declared   float64 // frame rate of the track; 0: fps
 	gop        int
 	audio      int // Hz, 0: none
 	noVideo    bool
@@ -207,7 +209,7 @@ func (r *faultRig) feed(s ingest.Session, p *publisher, d time.Duration) {
 	p.tracks = nil
 	if !p.noVideo {
 		video = len(p.tracks)
-		p.tracks = append(p.tracks, faultVideo(p.fps, p.size))
+		p.tracks = append(p.tracks, faultVideo(cmp.Or(p.declared, p.fps), p.size))
 	}
 	if p.audio > 0 {
 		audio = len(p.tracks)
@@ -326,6 +328,8 @@ func (r *faultRig) look() {
 	}
 }
 
+var partDuration = regexp.MustCompile(`DURATION=([0-9.]+)`)
+
 // list holds one media playlist to what was seen before and to the rules.
 func (r *faultRig) list(name, body string) {
 	l := r.lists[name]
@@ -344,7 +348,9 @@ func (r *faultRig) list(name, body string) {
 	}
 	l.msn, l.dseq, l.target = msn, dseq, target
 	var s seenSegment
-	init, n := "", msn
+	_, rest, _ := strings.Cut(body, "PART-TARGET=")
+	longest, _ := strconv.ParseFloat(strings.SplitN(rest, "\n", 2)[0], 64)
+	init, n, part := "", msn, 0.0
 	for line := range strings.Lines(body) {
 		line = strings.Clone(strings.TrimSpace(line)) // what is kept must not keep the playlist
 		tag, value, _ := strings.Cut(line, ":")
@@ -363,14 +369,18 @@ func (r *faultRig) list(name, body string) {
 				r.complain("%s: segment %d lasts %v s, target %d", name, n, s.duration, target)
 			}
 		case "#EXT-X-PART":
-			if d, _ := strconv.ParseFloat(regexp.MustCompile(`DURATION=([0-9.]+)`).FindStringSubmatch(value)[1], 64); d > 0.21 {
-				r.complain("%s: a part lasts %v s", name, d)
+			// 8216bis 4.4.4.9: at most PART-TARGET, and 85 % of it but for the last of a segment.
+			d, _ := strconv.ParseFloat(partDuration.FindStringSubmatch(value)[1], 64)
+			if d > longest || part > 0 && part < 0.85*longest {
+				r.complain("%s: segment %d has a part of %v s after one of %v", name, n, d, part)
 			}
+			part = d
 		}
 		if line == "" || line[0] == '#' {
 			continue
 		}
 		s.uri, s.init, s.disc = line, init, dseq
+		part = 0
 		if was, ok := l.segments[n]; ok && was != s {
 			r.complain("%s: segment %d was %+v, is %+v", name, n, was, s)
 		} else if !ok {

@@ -61,6 +61,8 @@ func (s *session) rangeBegan(first bool, start time.Duration) {
 		e.Level, e.Reason = "Information", "The tracks, or their parameters, changed."
 	case string(cmaf.RepairTimeJump):
 		e.Reason = "The timestamps jumped."
+	case string(cmaf.RepairFrameRate):
+		e.Level, e.Reason = "Information", "The frame rate became too low for parts, or no longer is."
 	case string(cmaf.RepairTrackStall):
 		e.Reason = "The track stopped; the rest goes on without it."
 	case string(cmaf.RepairTrackReturn):
@@ -98,7 +100,7 @@ func (s *session) repaired(r cmaf.Repair) {
 		}
 		counts.discontinuities++
 		fallthrough
-	case cmaf.RepairTrackStall, cmaf.RepairTrackReturn: // the range that begins for it is the event
+	case cmaf.RepairTrackStall, cmaf.RepairTrackReturn, cmaf.RepairFrameRate: // the range that begins for it is the event
 		s.event.log.Warn("input repaired", "kind", string(r.Kind), "track", r.Track, "at", r.At, "by", r.Size)
 		if s.cause.kind == causeEncoder && r.Kind == cmaf.RepairTrackStall { // it has not begun yet
 			e.Reason = "The track does not come; the rest begins without it."

@@ -148,7 +148,7 @@ func (t *Timeline) publish() {
 			Segments: r.sealed[r.listed:len(r.sealed):len(r.sealed)], Open: r.open, Parts: r.live[:len(r.live):len(r.live)], Hint: r.hint,
 		}
 		m.Bandwidth, m.AverageBandwidth = r.bandwidth()
-		if !t.header.Parts {
+		if !t.header.Parts || r.whole {
 			m.Hint = media.PartID{}
 		}
 		s.kept[i] = kept{segments: r.sealed[:len(r.sealed):len(r.sealed)], parts: r.parts[:len(r.parts):len(r.parts)]}

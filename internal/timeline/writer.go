@@ -27,6 +27,7 @@ type rendition struct {
 
 	peak, average int
 	joined        bool // is in the open range
+	whole         bool // its parts are longer than PART-TARGET, and not listed
 }
 
 // sealedOp remembers which spool operation sealed a segment.
@@ -135,6 +136,7 @@ func (t *Timeline) Part(i int, p media.Part, last bool) error {
 	seg.Duration += p.Duration
 	r.open = &seg // a new value: Views have the old one
 	r.live = append(r.live[:len(r.live):len(r.live)], p)
+	r.whole = media.Duration(p.Duration, r.scale) > t.header.PartTarget
 	r.hint = media.PartID{Epoch: seg.Epoch, Number: seg.Number, Part: index + 1}
 	if last {
 		r.hint = media.PartID{Epoch: seg.Epoch, Number: seg.Number + 1}

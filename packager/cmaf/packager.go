@@ -52,6 +52,7 @@ const (
 	RepairAudioDrop   RepairKind = "audio_drop"    // audio that overlaps was dropped
 	RepairNoKeyframe  RepairKind = "no_keyframe"   // video before the first key frame was dropped
 	RepairForcedCut   RepairKind = "forced_cut"    // a segment was cut without a key frame
+	RepairFrameRate   RepairKind = "frame_rate"    // frames came further apart than parts can be, or no more: a new range
 	RepairTimeJump    RepairKind = "time_jump"     // timestamps jumped: a new discontinuity range
 	RepairTrackStall  RepairKind = "track_stall"   // a track stopped: the range goes on without it
 	RepairTrackReturn RepairKind = "track_return"  // it came back

@@ -31,6 +31,7 @@ type track struct {
 	arrived  bool // a sample of it was seen in this range, at lastX
 	lastX    int64
 	rate     media.Rational
+	pace     pace
 	prelude  queue // samples that wait for the frame rate
 
 	chunk      chunk
@@ -61,6 +62,9 @@ func (t *track) begin(slot int, start time.Duration, origin int64) {
 	t.chunk = chunk{data: t.chunk.data[:0], samples: t.chunk.samples[:0], start: t.base, seq: sequence(t.base, t.ts)}
 	if t.kind == media.Video {
 		t.video.start(t.base, t.rate)
+		if t.video.period() > t.part {
+			t.part = t.limit // one chunk per segment: the playlist lists no parts then
+		}
 	} else {
 		t.audio = audioClock{frame: int64(t.media.FrameSamples), rate: t.ts, next: t.base}
 	}
@@ -76,6 +80,9 @@ func (t *track) jump(s media.Sample, lead bool) int64 {
 	last := t.lastX
 	was := t.arrived
 	t.arrived, t.lastX = true, x
+	if was && t.kind == media.Video {
+		t.keepPace(x - last)
+	}
 	if was && out(x-last) {
 		return x - last
 	}

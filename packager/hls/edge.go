@@ -16,18 +16,25 @@ func Edge(v *media.View, r *media.Rendition) (msn uint64, part int, ok bool) {
 	if !ok {
 		return 0, -1, false
 	}
-	return msn, len(listedParts(v, r, msn)) - 1, true
+	return msn, len(Parts(v, r, msn)) - 1, true
 }
 
-// listedParts returns the parts that the playlist lists for a segment: all of them, or none when the first is forgotten.
-func listedParts(v *media.View, r *media.Rendition, number uint64) []media.Part {
+// Parts returns the parts that the playlist lists for a segment: all of them, or none when the first is forgotten or one is
+// longer than PART-TARGET, because frames are further apart than that.
+func Parts(v *media.View, r *media.Rendition, number uint64) []media.Part {
 	if v.Ended || v.PartTarget == 0 {
 		return nil
 	}
-	if parts := r.PartsOf(number); len(parts) > 0 && parts[0].Part == 0 {
-		return parts
+	parts := r.PartsOf(number)
+	if len(parts) == 0 || parts[0].Part != 0 {
+		return nil
 	}
-	return nil
+	for i := range parts {
+		if r.Time(parts[i].Duration) > v.PartTarget {
+			return nil
+		}
+	}
+	return parts
 }
 
 // partTargets is how far from the live edge parts stay listed, in target durations; minPartSegments is how many complete
@@ -46,7 +53,7 @@ func partsFrom(v *media.View, r *media.Rendition) uint64 {
 	limit := media.Ticks(partTargets*v.SegmentTarget, r.Timescale)
 	oldest := uint64(math.MaxUint64)
 	for i := len(r.Segments) - 1; i >= 0 && (after < limit || len(r.Segments)-1-i < minPartSegments); i-- {
-		if seg := r.Segments[i]; len(listedParts(v, r, seg.Number)) > 0 { // a gap between has none
+		if seg := r.Segments[i]; len(Parts(v, r, seg.Number)) > 0 { // a gap between has none
 			oldest = seg.Number
 		}
 		after += r.Segments[i].Duration
@@ -58,5 +65,5 @@ func openParts(v *media.View, r *media.Rendition) []media.Part {
 	if r.Open == nil {
 		return nil
 	}
-	return listedParts(v, r, r.Open.Number)
+	return Parts(v, r, r.Open.Number)
 }

@@ -186,7 +186,7 @@ func (p *Playlist) tail(v *media.View, r *media.Rendition) []byte {
 	b := make([]byte, 0, 8192)
 	for i := int(p.lines.next - p.firstNumber(r)); i < len(r.Segments); i++ {
 		seg := r.Segments[i]
-		b = appendSegment(b, v, r, seg, needsMap(before(r, i), seg), listedParts(v, r, seg.Number))
+		b = appendSegment(b, v, r, seg, needsMap(before(r, i), seg), Parts(v, r, seg.Number))
 	}
 	if v.Ended {
 		return append(b, "#EXT-X-ENDLIST\n"...)
