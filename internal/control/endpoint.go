@@ -85,6 +85,9 @@ func (s *Service) CreateStreamingEndpoint(ctx context.Context, name string, v *a
 	if existing != nil {
 		return nil, nil, conflict(name, "Change it with PATCH, or delete it first.", "The streaming endpoint '%s' exists.", existing.rec.Name)
 	}
+	if err := s.checkHostNamesFree(name, p.CustomHostNames); err != nil {
+		return nil, nil, err
+	}
 	if err := checkQuota(len(s.endpoints.rows), s.o.Quotas.StreamingEndpoints, "streaming endpoints"); err != nil {
 		return nil, nil, err
 	}
@@ -134,6 +137,21 @@ func prepareEndpoint(p *api.StreamingEndpointProperties) error {
 	return nil
 }
 
+// checkHostNamesFree refuses custom host names that another endpoint has ("not shared by two endpoints", ams-v3 §7).
+func (s *Service) checkHostNamesFree(endpoint string, names []string) error {
+	for _, e := range s.endpoints.rows {
+		if strings.EqualFold(e.rec.Name, endpoint) {
+			continue
+		}
+		for _, h := range names {
+			if slices.ContainsFunc(e.rec.Properties.CustomHostNames, func(other string) bool { return strings.EqualFold(other, h) }) {
+				return conflict("properties.customHostNames", "Take it off there first.", "The host name '%s' belongs to the streaming endpoint '%s'.", h, e.rec.Name)
+			}
+		}
+	}
+	return nil
+}
+
 // UpdateStreamingEndpoint implements api.Service.
 func (s *Service) UpdateStreamingEndpoint(ctx context.Context, name string, patch api.Patch, o api.WriteOptions) (*api.StreamingEndpoint, error) {
 	r, err := s.updateEndpoint(ctx, name, patch, o)
@@ -169,6 +187,9 @@ func (s *Service) updateEndpoint(ctx context.Context, name string, patch api.Pat
 		v.Properties.ScaleUnits = rec.Properties.ScaleUnits
 	}
 	if err := prepareEndpoint(&v.Properties); err != nil {
+		return nil, err
+	}
+	if err := s.checkHostNamesFree(rec.Name, v.Properties.CustomHostNames); err != nil {
 		return nil, err
 	}
 	rec.Location, rec.Tags, rec.Properties = v.Location, maps.Clone(v.Tags), v.Properties
