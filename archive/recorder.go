@@ -228,6 +228,9 @@ func (r *Recorder) derive(from *media.View) *media.View {
 	for _, rec := range r.rends {
 		v.Renditions = append(v.Renditions, r.list(rec, from.Find(rec.name)))
 	}
+	if len(v.Renditions) > 0 && len(v.Renditions[0].Segments) > 0 {
+		v.Trimmed = v.Renditions[0].Segments[0].Number > r.first
+	}
 	return v
 }
 

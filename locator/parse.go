@@ -16,9 +16,16 @@ const (
 	maxName = 260  // bytes of a manifest or filter name (ams-v3 §1.2)
 )
 
+// Words of the grammar.
+const (
+	keyFormat, keyFilter, keyStart, keyEnd = "format", "filter", "start", "end"
+
+	playlistWord, playlistSuffix = "media", ".m3u8"
+)
+
 // Parse parses the escaped path of a URL (url.URL.EscapedPath). Only the manifest name and the manifest's parameters may be
-// percent-encoded; they are decoded once. Errors wrap ErrSyntax, ErrFormat, ErrEncryption or ErrFilters.
-func Parse(escaped string) (Path, error) {
+// percent-encoded; they are decoded once. Errors wrap ErrSyntax, ErrParameter, ErrFormat, ErrEncryption or ErrFilters.
+func Parse(escaped string) (p Path, err error) {
 	if len(escaped) > maxPath || !strings.HasPrefix(escaped, "/") {
 		return Path{}, ErrSyntax
 	}
@@ -26,32 +33,37 @@ func Parse(escaped string) (Path, error) {
 	if !ok {
 		return Path{}, ErrSyntax
 	}
-	id, ok := canonicalID(rawID)
-	if !ok {
+	if p.ID, ok = canonicalID(rawID); !ok {
 		return Path{}, fmt.Errorf("%w: the first element is no GUID", ErrSyntax)
 	}
 	rawName, rest, ok := strings.Cut(rest, "/")
 	if !ok {
 		return Path{}, ErrSyntax
 	}
-	name, err := parseName(rawName)
-	if err != nil {
+	if p.Name, err = parseName(rawName); err != nil {
 		return Path{}, err
 	}
-	p := Path{ID: id, Name: name}
-	rendition, file, inRendition := strings.Cut(rest, "/")
-	if !inRendition {
+	if err := p.parseRest(rest); err != nil {
+		return Path{}, err
+	}
+	return p, nil
+}
+
+// parseRest parses what follows the manifest name.
+func (p *Path) parseRest(rest string) error {
+	rendition, file, ok := strings.Cut(rest, "/")
+	switch {
+	case !ok:
 		return p.parseManifest(rest)
-	}
-	if file == media.MediaPlaylistName && media.ValidRendition(rendition) {
+	case strings.HasPrefix(file, playlistWord) && media.ValidRendition(rendition):
 		p.Kind, p.Rendition = MediaPlaylist, rendition
-		return p, nil
-	}
-	if p.Ref, ok = media.ParseFile(rendition, file); !ok {
-		return Path{}, fmt.Errorf("%w: no such object name", ErrSyntax)
+		return p.parsePlaylist(file)
 	}
 	p.Kind = Object
-	return p, nil
+	if p.Ref, ok = media.ParseFile(rendition, file); !ok {
+		return fmt.Errorf("%w: no such object name", ErrSyntax)
+	}
+	return nil
 }
 
 // canonicalID returns a GUID in lower case; hyphens are required.
@@ -96,39 +108,56 @@ func validName(s string) bool {
 	}) < 0
 }
 
+// parsePlaylist parses the file name of a media playlist, which may have parameters: "media(filter=a;b,start=10).m3u8".
+func (p *Path) parsePlaylist(raw string) error {
+	if raw == media.MediaPlaylistName {
+		return nil
+	}
+	file, err := url.PathUnescape(raw)
+	if err != nil {
+		return fmt.Errorf("%w: bad escape", ErrSyntax)
+	}
+	params, open := strings.CutPrefix(file, playlistWord+"(")
+	params, closed := strings.CutSuffix(params, ")"+playlistSuffix)
+	if !open || !closed {
+		return fmt.Errorf("%w: no such object name", ErrSyntax)
+	}
+	return p.parseParams(params)
+}
+
 // parseManifest parses the last element of a manifest's path.
-func (p Path) parseManifest(raw string) (Path, error) {
+func (p *Path) parseManifest(raw string) error {
 	switch raw {
 	case media.MultivariantName:
 		p.Kind = Multivariant
-		return p, nil
+		return nil
 	case media.MPDName:
 		p.Kind = MPD
-		return p, nil
+		return nil
 	}
 	last, err := url.PathUnescape(raw)
 	if err != nil {
-		return Path{}, fmt.Errorf("%w: bad escape", ErrSyntax)
+		return fmt.Errorf("%w: bad escape", ErrSyntax)
 	}
 	const word = "manifest"
 	if len(last) < len(word) || !strings.EqualFold(last[:len(word)], word) {
-		return Path{}, fmt.Errorf("%w: no such manifest", ErrSyntax)
+		return fmt.Errorf("%w: no such manifest", ErrSyntax)
 	}
 	if last = last[len(word):]; last == "" {
-		return Path{}, fmt.Errorf("%w: Smooth Streaming; use manifest(format=%s) or manifest(format=%s)", ErrFormat, FormatHLS, FormatDASH)
+		return fmt.Errorf("%w: Smooth Streaming; use manifest(format=%s) or manifest(format=%s)", ErrFormat, FormatHLS, FormatDASH)
 	}
 	open, end := strings.HasPrefix(last, "("), strings.LastIndexByte(last, ')')
 	if !open || end < 0 {
-		return Path{}, fmt.Errorf("%w: manifest parameters", ErrSyntax)
+		return fmt.Errorf("%w: they stand in brackets", ErrParameter)
 	}
 	if err := p.parseParams(last[1:end]); err != nil {
-		return Path{}, err
+		return err
 	}
 	suffix := last[end+1:]
 	if suffix != "" && (p.Kind != Multivariant || suffix != ".m3u8") && (p.Kind != MPD || suffix != ".mpd") {
-		return Path{}, fmt.Errorf("%w: suffix %q does not fit the format", ErrSyntax, suffix)
+		return fmt.Errorf("%w: suffix %q does not fit the format", ErrParameter, suffix)
 	}
-	return p, nil
+	return nil
 }
 
 // parseParams parses "key=value,key=value". Keys and the format are case-insensitive; a key that means nothing here is
@@ -139,39 +168,59 @@ func (p *Path) parseParams(s string) error {
 		key, value, ok := strings.Cut(param, "=")
 		key = strings.ToLower(key)
 		if !ok || value == "" || strings.Contains(seen, key+",") {
-			return fmt.Errorf("%w: manifest parameter %q", ErrSyntax, param)
+			return fmt.Errorf("%w: %q", ErrParameter, param)
 		}
 		seen += key + ","
-		switch key {
-		case "format":
-			switch strings.ToLower(value) {
-			case FormatHLS:
-				p.Kind = Multivariant
-			case FormatDASH:
-				p.Kind = MPD
-			default:
-				return fmt.Errorf("%w: %q; supported are %s and %s", ErrFormat, value, FormatHLS, FormatDASH)
-			}
-		case "filter":
-			p.Filters = strings.Split(value, ";")
-			for _, f := range p.Filters {
-				if !validFilter(f) {
-					return fmt.Errorf("%w: filter %q", ErrSyntax, f)
-				}
-			}
-			if len(p.Filters) > MaxFilters {
-				return fmt.Errorf("%w: %d, at most %d", ErrFilters, len(p.Filters), MaxFilters)
-			}
-		case "encryption":
-			return fmt.Errorf("%w: %q", ErrEncryption, value)
-		default:
-			return fmt.Errorf("%w: unknown manifest parameter %q", ErrSyntax, key)
+		if err := p.parseParam(key, value); err != nil {
+			return err
 		}
 	}
 	if p.Kind == 0 {
 		return fmt.Errorf("%w: no format given; supported are %s and %s", ErrFormat, FormatHLS, FormatDASH)
 	}
+	return p.Span.check()
+}
+
+func (p *Path) parseParam(key, value string) error {
+	switch key {
+	case keyFormat:
+		switch format := strings.ToLower(value); {
+		case p.Kind == MediaPlaylist:
+			return fmt.Errorf("%w: a media playlist has no %s", ErrParameter, key)
+		case format == FormatHLS:
+			p.Kind = Multivariant
+		case format == FormatDASH:
+			p.Kind = MPD
+		default:
+			return fmt.Errorf("%w: %q; supported are %s and %s", ErrFormat, value, FormatHLS, FormatDASH)
+		}
+	case keyFilter:
+		p.Filters = strings.Split(value, ";")
+		for _, f := range p.Filters {
+			if !validFilter(f) {
+				return fmt.Errorf("%w: filter %q", ErrParameter, f)
+			}
+		}
+		if len(p.Filters) > MaxFilters {
+			return fmt.Errorf("%w: %d, at most %d", ErrFilters, len(p.Filters), MaxFilters)
+		}
+	case keyStart, keyEnd:
+		return p.Span.set(key, value)
+	case "encryption":
+		return fmt.Errorf("%w: %q", ErrEncryption, value)
+	default:
+		return fmt.Errorf("%w: unknown %q", ErrParameter, key)
+	}
 	return nil
+}
+
+// unescapeQuery decodes a value of a query. A "+" stays what it is: it stands in zones of times, and nobody means a space.
+func unescapeQuery(s string) (string, error) {
+	v, err := url.PathUnescape(s)
+	if err != nil {
+		return "", fmt.Errorf("%w: bad escape", ErrParameter)
+	}
+	return v, nil
 }
 
 // validFilter also refuses the characters that delimit filters and parameters.

@@ -34,6 +34,7 @@ const MaxFilters = 3
 // Errors that Parse wraps; the origin maps them to statuses.
 var (
 	ErrSyntax     = errors.New("not a path of the public grammar")
+	ErrParameter  = errors.New("bad parameter of a manifest")
 	ErrFormat     = errors.New("streaming format not supported")
 	ErrEncryption = errors.New("encryption not supported")
 	ErrFilters    = errors.New("too many filters")
@@ -46,7 +47,8 @@ type Path struct {
 	Kind      Kind
 	Rendition string    // of a MediaPlaylist
 	Ref       media.Ref // of an Object
-	Filters   []string  // named in the manifest's parameters, in order; nil when none
+	Filters   []string  // named in the parameters of a manifest or MediaPlaylist, in order; nil when none
+	Span      Span      // of the parameters of a manifest or MediaPlaylist, or of the query
 }
 
 // HLSPath returns the path of the HLS multivariant playlist that listPaths shows.
@@ -70,7 +72,8 @@ func (p Path) String() string {
 		p.writeManifest(&b, FormatDASH)
 	case MediaPlaylist:
 		b.WriteString(p.Rendition)
-		b.WriteString("/" + media.MediaPlaylistName)
+		b.WriteString("/")
+		b.WriteString(PlaylistFile(p.Filters, p.Span))
 	case Object:
 		b.WriteString(p.Ref.Name())
 	}
@@ -80,13 +83,43 @@ func (p Path) String() string {
 func (p Path) writeManifest(b *strings.Builder, format string) {
 	b.WriteString("manifest(format=")
 	b.WriteString(format)
-	for i, f := range p.Filters {
-		if i == 0 {
-			b.WriteString(",filter=")
-		} else {
-			b.WriteString(";")
-		}
-		b.WriteString(url.PathEscape(f))
+	if params := appendParams(nil, p.Filters, p.Span); len(params) > 0 {
+		b.WriteString(",")
+		b.Write(params)
 	}
 	b.WriteString(")")
+}
+
+// PlaylistFile returns the escaped file name of the media playlists of what filters and span leave: a name of its own, so
+// that a player which follows the multivariant playlist's URIs stays within them, and caches keep them apart.
+func PlaylistFile(filters []string, s Span) string {
+	params := appendParams(nil, filters, s)
+	if len(params) == 0 {
+		return media.MediaPlaylistName
+	}
+	return playlistWord + "(" + string(params) + ")" + playlistSuffix
+}
+
+// appendParams prints what parseParams parses, but for the format.
+func appendParams(b []byte, filters []string, s Span) []byte {
+	add := func(key, value string) {
+		if len(b) > 0 {
+			b = append(b, ',')
+		}
+		b = append(append(append(b, key...), '='), value...)
+	}
+	for i, f := range filters {
+		if f = url.PathEscape(f); i == 0 {
+			add(keyFilter, f)
+		} else {
+			b = append(append(b, ';'), f...)
+		}
+	}
+	if s.Start != (Point{}) {
+		add(keyStart, s.Start.String())
+	}
+	if s.End != (Point{}) {
+		add(keyEnd, s.End.String())
+	}
+	return b
 }

@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"headwater.stream/internal/media"
 	"headwater.stream/locator"
@@ -16,6 +17,7 @@ func TestParse(t *testing.T) {
 	hls := locator.Path{ID: id, Name: "show", Kind: locator.Multivariant}
 	dash := locator.Path{ID: id, Name: "show", Kind: locator.MPD}
 	base := "/" + id + "/show.ism/"
+	from := locator.Span{Start: locator.Point{Since: 90*time.Second + 500*time.Millisecond}}
 	for in, want := range map[string]locator.Path{
 		base + "manifest(format=m3u8-cmaf)":                 hls,
 		base + "manifest(format=m3u8-cmaf).m3u8":            hls,
@@ -29,6 +31,10 @@ func TestParse(t *testing.T) {
 		base + "manifest.mpd":                               dash,
 		base + "manifest(format=mpd-time-cmaf,filter=a;b)":  {ID: id, Name: "show", Kind: locator.MPD, Filters: []string{"a", "b"}},
 		base + "manifest(filter=x,format=m3u8-cmaf)":        {ID: id, Name: "show", Kind: locator.Multivariant, Filters: []string{"x"}},
+		base + "v1/media(filter=a;b).m3u8":                  {ID: id, Name: "show", Kind: locator.MediaPlaylist, Rendition: "v1", Filters: []string{"a", "b"}},
+		base + "v1/media%28filter%3Da%3Bb%29.m3u8":          {ID: id, Name: "show", Kind: locator.MediaPlaylist, Rendition: "v1", Filters: []string{"a", "b"}},
+		base + "v1/media(filter=Caf%C3%A9,start=90.5).m3u8": {ID: id, Name: "show", Kind: locator.MediaPlaylist, Rendition: "v1", Filters: []string{"Café"}, Span: from},
+		base + "manifest(format=mpd-time-cmaf,start=90.50)": {ID: id, Name: "show", Kind: locator.MPD, Span: from},
 		base + "v1/media.m3u8":                              {ID: id, Name: "show", Kind: locator.MediaPlaylist, Rendition: "v1"},
 		base + "a1/init-7.mp4":                              {ID: id, Name: "show", Kind: locator.Object, Ref: media.Ref{Rendition: "a1", Kind: media.ObjectInit, Epoch: 7}},
 		base + "v1/seg-7-12.m4s":                            {ID: id, Name: "show", Kind: locator.Object, Ref: media.Ref{Rendition: "v1", Kind: media.ObjectSegment, Epoch: 7, Number: 12}},
@@ -78,14 +84,27 @@ func TestParseRefuses(t *testing.T) {
 		base + "v1/media%2em3u8":                                        locator.ErrSyntax,
 		base + "master.m3u8/":                                           locator.ErrSyntax,
 		base + "MASTER.m3u8":                                            locator.ErrSyntax,
-		base + "manifest(format=m3u8-cmaf).mpd":                         locator.ErrSyntax,
-		base + "manifest(format=m3u8-cmaf":                              locator.ErrSyntax,
-		base + "manifest(format=m3u8-cmaf)x":                            locator.ErrSyntax,
-		base + "manifest()":                                             locator.ErrSyntax,
-		base + "manifest(format=m3u8-cmaf,)":                            locator.ErrSyntax,
-		base + "manifest(format=m3u8-cmaf,format=m3u8-cmaf)":            locator.ErrSyntax,
-		base + "manifest(format=m3u8-cmaf,magic=1)":                     locator.ErrSyntax,
-		base + "manifest(format=m3u8-cmaf,filter=a;;b)":                 locator.ErrSyntax,
+		base + "manifest(format=m3u8-cmaf).mpd":                         locator.ErrParameter,
+		base + "manifest(format=m3u8-cmaf":                              locator.ErrParameter,
+		base + "manifest(format=m3u8-cmaf)x":                            locator.ErrParameter,
+		base + "manifest()":                                             locator.ErrParameter,
+		base + "manifest(format=m3u8-cmaf,)":                            locator.ErrParameter,
+		base + "manifest(format=m3u8-cmaf,format=m3u8-cmaf)":            locator.ErrParameter,
+		base + "manifest(format=m3u8-cmaf,magic=1)":                     locator.ErrParameter,
+		base + "manifest(format=m3u8-cmaf,filter=a;;b)":                 locator.ErrParameter,
+		base + "manifest(format=m3u8-cmaf,start=x)":                     locator.ErrParameter,
+		base + "manifest(format=m3u8-cmaf,start=-1)":                    locator.ErrParameter,
+		base + "manifest(format=m3u8-cmaf,start=9999999999)":            locator.ErrParameter,
+		base + "manifest(format=m3u8-cmaf,start=1.)":                    locator.ErrParameter,
+		base + "manifest(format=m3u8-cmaf,start=1969-01-01T00:00:00Z)":  locator.ErrParameter,
+		base + "manifest(format=m3u8-cmaf,end=0)":                       locator.ErrParameter,
+		base + "manifest(format=m3u8-cmaf,start=20,end=20)":             locator.ErrParameter,
+		base + "v1/media(filter=a;b;c;d).m3u8":                          locator.ErrFilters,
+		base + "v1/media(format=m3u8-cmaf).m3u8":                        locator.ErrParameter,
+		base + "v1/media().m3u8":                                        locator.ErrParameter,
+		base + "v1/media(filter=a)":                                     locator.ErrSyntax,
+		base + "v1/media(filter=a%2fb).m3u8":                            locator.ErrParameter,
+		base + "V1/media(filter=a).m3u8":                                locator.ErrSyntax,
 		base + "manifest(format=m3u8-cmaf,filter=a;b;c;d)":              locator.ErrFilters,
 		base + "manifest(format=m3u8-cmaf,encryption=cenc)":             locator.ErrEncryption,
 		base + "manifest(filter=a)":                                     locator.ErrFormat,
@@ -110,8 +129,69 @@ func TestPrintedPaths(t *testing.T) {
 	}
 }
 
+// TestSpan: all spellings of a moment give one name of the media playlist, which stands for the same span.
+func TestSpan(t *testing.T) {
+	path := "/" + id + "/show.ism/master.m3u8"
+	for query, want := range map[string]string{
+		"":                                         "media.m3u8",
+		"x=1&_HLS_msn=3":                           "media.m3u8",
+		"start=0":                                  "media.m3u8",
+		"start=60&end=90.250":                      "media(start=60,end=90.25).m3u8",
+		"end=90&cmcd=x&start=60":                   "media(start=60,end=90).m3u8",
+		"start=2026-01-02T03:04:05Z":               "media(start=20260102T030405Z).m3u8",
+		"start=2026-01-02T03:04:05":                "media(start=20260102T030405Z).m3u8",
+		"start=20260102T030405Z":                   "media(start=20260102T030405Z).m3u8",
+		"start=20260102T030405.5Z":                 "media(start=20260102T030405.5Z).m3u8",
+		"end=2026-01-02T03%3A04:05.100Z":           "media(end=20260102T030405.1Z).m3u8",
+		"start=2026-01-02T05:04:05+02:00":          "media(start=20260102T030405Z).m3u8",
+		"start=10&end=2026-01-02T03:04:05%2B00:00": "media(start=10,end=20260102T030405Z).m3u8",
+	} {
+		p, err := locator.Parse(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err = p.ApplyQuery(query); err != nil {
+			t.Errorf("%s: %v", query, err)
+			continue
+		}
+		file := locator.PlaylistFile(p.Filters, p.Span)
+		if file != want {
+			t.Errorf("%s: %s, want %s", query, file, want)
+		}
+		p.Kind, p.Rendition = locator.MediaPlaylist, "v1"
+		if again, err := locator.Parse("/" + id + "/show.ism/v1/" + file); err != nil || !reflect.DeepEqual(again, p) {
+			t.Errorf("%s: %+v, %v, want %+v", file, again, err, p)
+		}
+	}
+	for _, query := range []string{"start=", "start=soon", "end=5&start=5", "start=1&start=2", "start=%zz", "end=2026-01-02T03:04:05Z&start=2026-01-02T03:04:06Z",
+		"start=" + strings.Repeat("1", 100), "start=1e3", "start=+1", "start=1.0000000001"} {
+		p, err := locator.Parse(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := p.ApplyQuery(query); !errors.Is(err, locator.ErrParameter) {
+			t.Errorf("%s: %v", query, err)
+		}
+	}
+	p, err := locator.Parse("/" + id + "/show.ism/v1/media(start=3).m3u8")
+	if err != nil {
+		t.Fatal(err)
+	}
+	same := p
+	if err := p.ApplyQuery("_HLS_msn=3"); err != nil || !reflect.DeepEqual(same, p) {
+		t.Errorf("%+v, %v", p, err)
+	}
+	if err := p.ApplyQuery("end=9"); !errors.Is(err, locator.ErrParameter) {
+		t.Errorf("path and query: %v", err)
+	}
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	if got := (locator.Point{OfDay: true, Since: time.Duration(at.UnixNano())}).At(at.Add(-time.Minute)); got != time.Minute {
+		t.Errorf("at %v", got)
+	}
+}
+
 func FuzzParse(f *testing.F) {
-	for _, s := range []string{"master.m3u8", "manifest(format=m3u8-cmaf,filter=a;b)", "v1/seg-1-2.m4s", "v1/part-1-2-3.m4s", "v1/media.m3u8", "%2e%2e/x"} {
+	for _, s := range []string{"master.m3u8", "manifest(format=m3u8-cmaf,filter=a;b)", "v1/seg-1-2.m4s", "v1/part-1-2-3.m4s", "v1/media.m3u8", "%2e%2e/x", "v1/media(filter=a,start=20260102T030405.5Z,end=7).m3u8"} {
 		f.Add("/" + id + "/a%20b.ism/" + s)
 	}
 	f.Fuzz(func(t *testing.T, in string) {

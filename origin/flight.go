@@ -37,8 +37,8 @@ func newer(v *media.View, ref media.Ref, sent int64) (list [][]byte) {
 // stream serves a segment while it is being made: each chunk as soon as it is complete and at once, the end when the
 // segment ends (DASH-IF low-latency modes). Nothing but the unknown length tells the answer from that for the finished
 // segment. A Range is ignored, as RFC 9110 14.2 allows: what comes is the whole.
-func (h *Handler) stream(w http.ResponseWriter, r *http.Request, c *Channel, ref media.Ref, v *media.View) error {
-	if h.unchanged(w, r, ref) {
+func (h *Handler) stream(w http.ResponseWriter, r *http.Request, c Served, ref media.Ref, v *media.View) error {
+	if h.unchanged(w, r, c, ref) {
 		return nil
 	}
 	if h.metrics.Waiting.Load() >= h.maxWaiting {
@@ -46,12 +46,12 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request, c *Channel, ref
 		return errBusy // later it could only be cut off
 	}
 	h.metrics.Objects.Add(1)
-	h.describe(w, v, ref)
+	h.describe(w, c, v, ref)
 	w.WriteHeader(http.StatusOK)
 	if r.Method == http.MethodHead {
 		return nil
 	}
-	size, err := h.follow(r.Context(), w, c, ref, v)
+	size, err := h.follow(r.Context(), w, c.Channel, ref, v)
 	h.sent(size, err)
 	if err != nil {
 		// The only way to tell a viewer, or a cache, that this is not the whole.

@@ -122,24 +122,44 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// serve answers a request for a public path; it returns an error only when nothing was written.
-func (h *Handler) serve(w http.ResponseWriter, r *http.Request) error {
+// target is what a request is for. It is small: a blocked request holds it on its stack.
+type target struct {
+	Served
+	kind      locator.Kind
+	rendition string
+	ref       media.Ref
+}
+
+// find resolves a request.
+func (h *Handler) find(r *http.Request) (target, error) {
 	path, err := locator.Parse(r.URL.EscapedPath())
 	if err != nil {
-		return err
+		return target{}, err
 	}
-	req := Request{ID: path.ID, Name: path.Name, Filters: path.Filters, RemoteAddr: r.RemoteAddr}
+	req := Request{ID: path.ID, Name: path.Name, RemoteAddr: r.RemoteAddr}
 	switch path.Kind {
 	case locator.Multivariant, locator.MediaPlaylist:
 		req.Protocol = HLS
 	case locator.MPD:
 		req.Protocol = DASH
 	}
-	c, err := h.resolver.Resolve(r.Context(), req)
+	if req.Protocol != AnyProtocol {
+		if err := path.ApplyQuery(r.URL.RawQuery); err != nil {
+			return target{}, err
+		}
+		req.Filters, req.Span = path.Filters, path.Span
+	}
+	served, err := h.resolver.Resolve(r.Context(), req)
+	return target{served, path.Kind, path.Rendition, path.Ref}, err
+}
+
+// serve answers a request for a public path; it returns an error only when nothing was written.
+func (h *Handler) serve(w http.ResponseWriter, r *http.Request) error {
+	t, err := h.find(r)
 	if err != nil {
 		return err
 	}
-	switch path.Kind {
+	switch c := t.Served; t.kind {
 	case locator.Multivariant:
 		return h.whole(w, r, c, &c.multivariant, h.values.playlist, h.values.shortLived)
 	case locator.MPD:
@@ -149,9 +169,9 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) error {
 		}
 		return h.whole(w, r, c, &c.mpd, h.values.mpd, cache)
 	case locator.MediaPlaylist:
-		return h.mediaPlaylist(w, r, c, path.Rendition)
+		return h.mediaPlaylist(w, r, c, t.rendition)
 	}
-	return h.object(w, r, c, path.Ref)
+	return h.object(w, r, t.Served, t.ref)
 }
 
 func (h *Handler) preflight(w http.ResponseWriter) {
@@ -173,7 +193,7 @@ func (h *Handler) time(w http.ResponseWriter, r *http.Request) {
 }
 
 // whole serves a manifest that is not waited for.
-func (h *Handler) whole(w http.ResponseWriter, r *http.Request, c *Channel, m *manifest, contentType, cache []string) error {
+func (h *Handler) whole(w http.ResponseWriter, r *http.Request, c Served, m *manifest, contentType, cache []string) error {
 	doc, err := m.at(c.p.View(), c.p)
 	if err != nil {
 		return fmt.Errorf("rendering: %w", err)
@@ -182,19 +202,19 @@ func (h *Handler) whole(w http.ResponseWriter, r *http.Request, c *Channel, m *m
 		return errPending
 	}
 	if doc.ended {
-		cache = h.values.ended
+		cache = h.ended(c)
 	}
 	h.document(w, r, doc.full, contentType, cache)
 	return nil
 }
 
 // mediaPlaylist serves a media playlist, after waiting for what the directives ask for.
-func (h *Handler) mediaPlaylist(w http.ResponseWriter, r *http.Request, c *Channel, rendition string) error {
+func (h *Handler) mediaPlaylist(w http.ResponseWriter, r *http.Request, c Served, rendition string) error {
 	d, err := parseDirectives(r.URL.RawQuery)
 	if err != nil {
 		return err
 	}
-	v, err := h.reload(r.Context(), c, rendition, d)
+	v, err := h.reload(r.Context(), c.Channel, rendition, d)
 	if err != nil {
 		return err
 	}
@@ -205,7 +225,7 @@ func (h *Handler) mediaPlaylist(w http.ResponseWriter, r *http.Request, c *Chann
 	if doc.full == nil {
 		return errPending
 	}
-	cache := h.values.ended
+	cache := h.ended(c)
 	switch {
 	case doc.ended:
 	case d.present:
@@ -221,6 +241,14 @@ func (h *Handler) mediaPlaylist(w http.ResponseWriter, r *http.Request, c *Chann
 	}
 	h.document(w, r, text, h.values.playlist, cache)
 	return nil
+}
+
+// ended returns the Cache-Control of manifests of what has ended.
+func (h *Handler) ended(c Served) []string {
+	if c.Lifetime != nil {
+		return c.Lifetime.ended
+	}
+	return h.values.ended
 }
 
 // document sends a manifest in the coding that the viewer takes.

@@ -204,14 +204,14 @@ type catalog struct {
 	err     error
 }
 
-func (c catalog) Resolve(_ context.Context, r origin.Request) (*origin.Channel, error) {
+func (c catalog) Resolve(_ context.Context, r origin.Request) (origin.Served, error) {
 	if c.err != nil {
-		return nil, c.err
+		return origin.Served{}, c.err
 	}
 	if r.ID != id || r.Name != "show" {
-		return nil, origin.ErrNotFound
+		return origin.Served{}, origin.ErrNotFound
 	}
-	return c.channel, nil
+	return origin.Served{Channel: c.channel}, nil
 }
 
 func handlerOf(p origin.Presentation, o origin.Options) *origin.Handler {

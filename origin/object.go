@@ -17,11 +17,11 @@ var (
 )
 
 // object serves an initialization section, segment or part.
-func (h *Handler) object(w http.ResponseWriter, r *http.Request, c *Channel, ref media.Ref) error {
+func (h *Handler) object(w http.ResponseWriter, r *http.Request, c Served, ref media.Ref) error {
 	if v := c.p.View(); opening(v, ref) {
 		return h.stream(w, r, c, ref, v)
 	}
-	obj, err := h.open(r.Context(), c, ref)
+	obj, err := h.open(r.Context(), c.Channel, ref)
 	if err != nil {
 		if errors.Is(err, media.ErrNotFound) && ahead(c.p.View(), ref) {
 			return errNotReady
@@ -32,7 +32,7 @@ func (h *Handler) object(w http.ResponseWriter, r *http.Request, c *Channel, ref
 		// Nothing was written to it.
 		_ = obj.Close()
 	}()
-	if h.unchanged(w, r, ref) {
+	if h.unchanged(w, r, c, ref) {
 		return nil
 	}
 	head := w.Header()
@@ -56,7 +56,7 @@ func (h *Handler) object(w http.ResponseWriter, r *http.Request, c *Channel, ref
 		}
 	}
 	h.metrics.Objects.Add(1)
-	h.describe(w, c.p.View(), ref)
+	h.describe(w, c, c.p.View(), ref)
 	head["Content-Length"] = []string{strconv.FormatInt(size, 10)}
 	if obj.File != nil {
 		h.sendFile(w, r, status, obj.File, size)
@@ -67,25 +67,33 @@ func (h *Handler) object(w http.ResponseWriter, r *http.Request, c *Channel, ref
 }
 
 // unchanged answers a request of somebody who has the object.
-func (h *Handler) unchanged(w http.ResponseWriter, r *http.Request, ref media.Ref) bool {
+func (h *Handler) unchanged(w http.ResponseWriter, r *http.Request, c Served, ref media.Ref) bool {
 	etag := entityTag(ref)
 	if !matches(r.Header["If-None-Match"], etag) {
 		return false
 	}
 	h.metrics.Objects.Add(1)
 	head := w.Header()
-	head["Etag"], head["Cache-Control"] = []string{etag}, h.values.immutable
+	head["Etag"], head["Cache-Control"] = []string{etag}, h.kept(c)
 	h.notModified(w)
 	return true
 }
 
 // describe sets the header fields that all answers with an object's bytes have.
-func (h *Handler) describe(w http.ResponseWriter, v *media.View, ref media.Ref) {
+func (h *Handler) describe(w http.ResponseWriter, c Served, v *media.View, ref media.Ref) {
 	head := w.Header()
 	head["Etag"] = []string{entityTag(ref)}
-	head["Cache-Control"] = h.values.immutable
+	head["Cache-Control"] = h.kept(c)
 	head["Accept-Ranges"] = h.values.bytes
 	head["Content-Type"] = h.contentType(v, ref.Rendition)
+}
+
+// kept returns the Cache-Control of objects.
+func (h *Handler) kept(c Served) []string {
+	if c.Lifetime != nil {
+		return c.Lifetime.object
+	}
+	return h.values.immutable
 }
 
 // entityTag returns an object's entity tag: its name, which stands for the same bytes for ever (invariant I1).

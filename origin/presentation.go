@@ -3,8 +3,10 @@ package origin
 import (
 	"context"
 	"errors"
+	"strconv"
 
 	"headwater.stream/internal/media"
+	"headwater.stream/locator"
 )
 
 // Presentation is everything a viewer can watch: a live edge, a recording in progress, a replay. All methods may be called
@@ -36,23 +38,50 @@ type Request struct {
 	Name       string // manifest name
 	Protocol   Protocol
 	Filters    []string // named in the URL
-	RemoteAddr string   // host:port of the peer, for address lists
+	Span       locator.Span
+	RemoteAddr string // host:port of the peer, for address lists
 }
 
 // Resolver finds what a public path stands for. It is asked on every request and must not block.
 type Resolver interface {
-	// Resolve returns the Channel to serve from, or an error that wraps one of this package's.
-	Resolve(ctx context.Context, r Request) (*Channel, error)
+	// Resolve returns what to serve, or an error that wraps one of this package's.
+	Resolve(ctx context.Context, r Request) (Served, error)
+}
+
+// Served is a Channel, and how long caches may keep what they get of it.
+type Served struct {
+	*Channel
+	Lifetime *Lifetime // nil: as this package likes
+}
+
+// Lifetime is how long caches may keep what does not change any more: segments, and manifests of what has ended. Live
+// manifests have their own.
+type Lifetime struct{ object, ended []string }
+
+// NewLifetime returns a Lifetime of so many seconds.
+func NewLifetime(seconds int64) *Lifetime {
+	age := "public, max-age=" + strconv.FormatInt(seconds, 10)
+	return &Lifetime{object: []string{age + ", immutable"}, ended: []string{age}}
 }
 
 // Errors that a Resolver returns; each has its status and code in the answer.
 var (
-	ErrNotFound  = errors.New("no such streaming locator or preview")
-	ErrStopped   = errors.New("no streaming endpoint is running")
-	ErrNoMedia   = errors.New("nothing has been received yet")
-	ErrNotValid  = errors.New("the streaming locator is not valid at this time")
-	ErrProtocol  = errors.New("the streaming policy does not allow this protocol")
-	ErrAddress   = errors.New("this address is not allowed")
-	ErrNoFilter  = errors.New("no such filter")
-	ErrBadFilter = errors.New("the filters cannot be combined")
+	ErrNotFound = errors.New("no such streaming locator or preview")
+	ErrStopped  = errors.New("no streaming endpoint is running")
+	ErrNoMedia  = errors.New("nothing has been received yet")
+	ErrNotValid = errors.New("the streaming locator is not valid at this time")
+	ErrProtocol = errors.New("the streaming policy does not allow this protocol")
+	ErrAddress  = errors.New("this address is not allowed")
+	ErrNoFilter = errors.New("no such filter")
+	ErrNoSpan   = errors.New("nothing was recorded in that time")
+
+	ErrFilterRange   = errors.New("the filters' time range is impossible")
+	ErrFilterTrack   = errors.New("a filter's track selection is impossible")
+	ErrFilterWindow  = errors.New("a filter's presentation window is impossible")
+	ErrFilterBackoff = errors.New("a filter's live backoff is impossible")
+	ErrBackoffWindow = errors.New("the live backoff is not less than the presentation window")
+	ErrBackoffDVR    = errors.New("the live backoff is not less than the archive window")
+	ErrFilterSegment = errors.New("the presentation window has to be more than three segments")
+	ErrRemovedAll    = errors.New("the filters leave nothing to play")
+	ErrLeftWindow    = errors.New("what the filters show has left the archive window")
 )

@@ -26,7 +26,7 @@ var rooms = map[string][]string{
 	"origin":  {"internal/media", "locator", "packager/hls", "packager/dash"},
 
 	"api":                      {},
-	"internal/control":         {"api", "internal/state", "locator"},
+	"internal/control":         {"api", "internal/filter", "internal/state", "locator"},
 	"internal/state":           {},
 	"internal/state/boltstate": {"internal/state"},
 	"internal/state/memstate":  {"internal/state"},

@@ -2,10 +2,13 @@ package control
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
+	"time"
 
 	"headwater.stream/api"
+	"headwater.stream/internal/filter"
 )
 
 func (s *Service) filterWire(r *row[filterRec]) *api.Filter {
@@ -53,29 +56,65 @@ func (s *Service) GetFilter(_ context.Context, asset, name string) (*api.Filter,
 	return s.filterWire(r), nil
 }
 
-// prepareFilter checks a filter and brings its words to their exact spelling.
-func prepareFilter(p *api.FilterProperties) (err error) {
-	if t := p.PresentationTimeRange; t != nil {
-		for _, f := range []struct {
-			name string
-			v    *api.Int64
-			min  api.Int64
-		}{{"startTimestamp", t.StartTimestamp, 0}, {"endTimestamp", t.EndTimestamp, 0}, {"presentationWindowDuration", t.PresentationWindowDuration, 0},
-			{"liveBackoffDuration", t.LiveBackoffDuration, 0}, {"timescale", t.Timescale, 1}} {
-			if f.v != nil && *f.v < f.min {
-				return bad("properties.presentationTimeRange."+f.name, "'%s' has to be at least %d.", f.name, f.min)
-			}
-		}
-		if t.ForceEndTimestamp != nil && *t.ForceEndTimestamp && t.EndTimestamp == nil {
-			return bad("properties.presentationTimeRange.endTimestamp", "'forceEndTimestamp' needs an 'endTimestamp'.")
-		}
-		if t.StartTimestamp != nil && t.EndTimestamp != nil && *t.EndTimestamp <= *t.StartTimestamp {
-			return bad("properties.presentationTimeRange.endTimestamp", "'endTimestamp' has to be after 'startTimestamp'.")
-		}
+// prepareFilter checks a filter and brings its words to their exact spelling. What would be refused at playback whatever the
+// presentation is refused here.
+func prepareFilter(p *api.FilterProperties) error {
+	if err := checkTimeRange(p.PresentationTimeRange); err != nil {
+		return err
 	}
 	if q := p.FirstQuality; q != nil && (q.Bitrate == nil || *q.Bitrate <= 0) {
 		return bad("properties.firstQuality.bitrate", "'bitrate' has to be a positive number of bits per second.")
 	}
+	if err := spellTracks(p); err != nil {
+		return err
+	}
+	f := FilterSpec{Properties: *p}.Filter()
+	return filterError(f.Check())
+}
+
+// checkTimeRange refuses numbers that mean nothing.
+func checkTimeRange(t *api.PresentationTimeRange) error {
+	if t == nil {
+		return nil
+	}
+	for _, f := range []struct {
+		name string
+		v    *api.Int64
+		min  api.Int64
+	}{{"startTimestamp", t.StartTimestamp, 0}, {"endTimestamp", t.EndTimestamp, 1}, {"presentationWindowDuration", t.PresentationWindowDuration, 0},
+		{"liveBackoffDuration", t.LiveBackoffDuration, 0}, {"timescale", t.Timescale, 1}} {
+		if f.v != nil && *f.v < f.min {
+			return bad("properties.presentationTimeRange."+f.name, "'%s' has to be at least %d.", f.name, f.min)
+		}
+	}
+	if t.StartTimestamp != nil && t.EndTimestamp != nil && *t.EndTimestamp <= *t.StartTimestamp {
+		return bad("properties.presentationTimeRange.endTimestamp", "'endTimestamp' has to be after 'startTimestamp'.")
+	}
+	// "forceEndTimestamp=true requires endTimestamp (else 400)" (ams-v3 §9).
+	if t.ForceEndTimestamp != nil && *t.ForceEndTimestamp && t.EndTimestamp == nil {
+		return bad("properties.presentationTimeRange.endTimestamp", "'forceEndTimestamp' needs an 'endTimestamp'.")
+	}
+	return nil
+}
+
+// filterError says which property an error of filter.Check is about.
+func filterError(err error) error {
+	const timeRange = "properties.presentationTimeRange."
+	for _, e := range []struct {
+		is     error
+		target string
+	}{{filter.ErrRange, timeRange + "endTimestamp"}, {filter.ErrWindow, timeRange + "presentationWindowDuration"},
+		{filter.ErrBackoff, timeRange + "liveBackoffDuration"}, {filter.ErrBackoffWindow, timeRange + "liveBackoffDuration"},
+		{filter.ErrTrack, "properties.tracks.trackSelections.value"}} {
+		if errors.Is(err, e.is) {
+			return bad(e.target, "Impossible %v.", err)
+		}
+	}
+	return err
+}
+
+// spellTracks brings the words of track selections to their exact spelling.
+func spellTracks(p *api.FilterProperties) (err error) {
 	p.Tracks = slices.Clone(p.Tracks)
 	for i := range p.Tracks {
 		selections := slices.Clone(p.Tracks[i].TrackSelections)
@@ -91,6 +130,63 @@ func prepareFilter(p *api.FilterProperties) (err error) {
 		p.Tracks[i].TrackSelections = selections
 	}
 	return nil
+}
+
+// Filter returns what the properties mean.
+func (s FilterSpec) Filter() (f filter.Filter) {
+	p := &s.Properties
+	if t := p.PresentationTimeRange; t != nil {
+		f.Start, f.End = filterTime(t, t.StartTimestamp), filterTime(t, t.EndTimestamp)
+		f.Window, f.Backoff = filterTime(t, t.PresentationWindowDuration), filterTime(t, t.LiveBackoffDuration)
+		f.Force = t.ForceEndTimestamp != nil && *t.ForceEndTimestamp
+	}
+	if q := p.FirstQuality; q != nil && q.Bitrate != nil {
+		f.FirstBitrate = int(*q.Bitrate)
+	}
+	var list []filter.Selection
+	for _, t := range p.Tracks {
+		s := filter.Selection{}
+		for _, c := range t.TrackSelections {
+			s = append(s, filter.Condition{Property: filterProperty(c.Property), Not: c.Operation == "NotEqual", Value: c.Value})
+		}
+		list = append(list, s)
+	}
+	if list != nil {
+		f.Tracks = [][]filter.Selection{list}
+	}
+	return f
+}
+
+// filterTime returns a timestamp as a time, 0 when it is absent.
+func filterTime(t *api.PresentationTimeRange, ticks *api.Int64) time.Duration {
+	if ticks == nil {
+		return 0
+	}
+	scale := int64(filter.DefaultTimescale)
+	if t.Timescale != nil {
+		scale = int64(*t.Timescale)
+	}
+	d := filter.Timestamp(int64(*ticks), scale)
+	if *ticks > 0 {
+		d = max(1, d) // a tick of less than a nanosecond is not "absent"
+	}
+	return d
+}
+
+func filterProperty(name string) filter.Property {
+	switch name {
+	case "Type":
+		return filter.Type
+	case "Name":
+		return filter.Name
+	case "Language":
+		return filter.Language
+	case "FourCC":
+		return filter.FourCC
+	case "Bitrate":
+		return filter.Bitrate
+	}
+	return 0
 }
 
 // PutFilter implements api.Service.

@@ -22,12 +22,20 @@ const (
 // DefaultTimescale is the unit of timestamps of filters that do not say: 1/10 000 000 s.
 const DefaultTimescale = 10_000_000
 
-// Errors of Compose and Presentation.Err.
+// Errors of Check and Compose: what is wrong with the values.
 var (
-	ErrInvalid = errors.New("the filters make no sense together")
-	ErrCount   = fmt.Errorf("more than %d filters", MaxComposed)
-	ErrEmpty   = errors.New("the filters leave nothing to play")
-	ErrGone    = errors.New("what the filters show has left the archive window")
+	ErrCount         = fmt.Errorf("more than %d filters", MaxComposed)
+	ErrRange         = errors.New("time range")
+	ErrWindow        = errors.New("presentation window")
+	ErrBackoff       = errors.New("live backoff")
+	ErrBackoffWindow = errors.New("live backoff and presentation window")
+	ErrTrack         = errors.New("track selection")
+)
+
+// Errors of Presentation.Err.
+var (
+	ErrEmpty = errors.New("the filters leave nothing to play")
+	ErrGone  = errors.New("what the filters show has left the archive window")
 )
 
 // Filter says what of a presentation is shown. Times are media time, which is presentation time as MPDs and media say it.
@@ -37,6 +45,9 @@ type Filter struct {
 	Force   bool          // End counts while the presentation is live too
 	Window  time.Duration // live only: how much is listed at most; 0: as the presentation
 	Backoff time.Duration // live only: how far behind the live edge the newest segment shown is
+
+	// A span is shown with the segments that it begins and ends in, and ends a live presentation. Nothing composes it.
+	From, To time.Duration // 0: none
 
 	FirstBitrate int // bit/s of the video rendition to list first; 0: as the presentation
 
@@ -101,26 +112,29 @@ func Compose(list []Filter) (Filter, error) {
 		}
 		all.Tracks = append(all.Tracks, f.Tracks...)
 	}
-	return all, all.check()
+	return all, all.Check()
 }
 
-func (f *Filter) check() error {
+// Check refuses what is impossible whatever the presentation.
+func (f *Filter) Check() error {
 	switch {
-	case f.End > 0 && f.End <= f.Start:
-		return fmt.Errorf("%w: the end, %v, is not after the start, %v", ErrInvalid, f.End, f.Start)
+	case f.End > 0 && f.End <= f.Start && f.End != math.MaxInt64: // which is for ever: see Timestamp
+		return fmt.Errorf("%w: the end, %v, is not after the start, %v", ErrRange, f.End, f.Start)
+	case f.To > 0 && f.To <= f.From:
+		return fmt.Errorf("%w: the end, %v, is not after the start, %v", ErrRange, f.To, f.From)
 	case f.Force && f.End == 0:
-		return fmt.Errorf("%w: forceEndTimestamp without endTimestamp", ErrInvalid)
+		return fmt.Errorf("%w: forceEndTimestamp without endTimestamp", ErrRange)
 	case f.Window > 0 && f.Window < MinWindow:
-		return fmt.Errorf("%w: a presentation window of %v, at least %v", ErrInvalid, f.Window, MinWindow)
+		return fmt.Errorf("%w: %v; it has to be at least %v", ErrWindow, f.Window, MinWindow)
 	case f.Backoff > MaxBackoff:
-		return fmt.Errorf("%w: a live backoff of %v, at most %v", ErrInvalid, f.Backoff, MaxBackoff)
+		return fmt.Errorf("%w: %v; it has to be at most %v", ErrBackoff, f.Backoff, MaxBackoff)
 	case f.Window > 0 && f.Backoff >= f.Window:
-		return fmt.Errorf("%w: a live backoff of %v in a window of %v", ErrInvalid, f.Backoff, f.Window)
+		return fmt.Errorf("%w: %v has to be less than %v", ErrBackoffWindow, f.Backoff, f.Window)
 	}
 	for _, list := range f.Tracks {
 		for _, s := range list {
 			for _, c := range s {
-				if _, _, err := Range(c.Value); c.Property == Bitrate && err != nil {
+				if err := c.check(); err != nil {
 					return err
 				}
 			}
@@ -129,8 +143,24 @@ func (f *Filter) check() error {
 	return nil
 }
 
-// Range parses the value of a Bitrate condition: a number of bit/s, or "low-high", both included.
-func Range(value string) (low, high int, err error) {
+func (c Condition) check() error {
+	switch c.Property {
+	case Bitrate:
+		_, _, err := bitrates(c.Value)
+		return err
+	case Type:
+		for _, known := range []string{"Video", "Audio", "Text"} { // ams-v3 §9
+			if strings.EqualFold(c.Value, known) {
+				return nil
+			}
+		}
+		return fmt.Errorf("%w: %q is no type; there are Video, Audio and Text", ErrTrack, c.Value)
+	}
+	return nil
+}
+
+// bitrates parses the value of a Bitrate condition: a number of bit/s, or "low-high", both included.
+func bitrates(value string) (low, high int, err error) {
 	from, to, ranged := strings.Cut(value, "-")
 	if low, err = strconv.Atoi(strings.TrimSpace(from)); err == nil && ranged {
 		high, err = strconv.Atoi(strings.TrimSpace(to))
@@ -138,7 +168,7 @@ func Range(value string) (low, high int, err error) {
 		high = low
 	}
 	if err != nil || low < 0 || high < low {
-		return 0, 0, fmt.Errorf("%w: %q is no bit rate and no range of bit rates", ErrInvalid, value)
+		return 0, 0, fmt.Errorf("%w: %q is no bit rate and no range of bit rates", ErrTrack, value)
 	}
 	return low, high, nil
 }
@@ -183,7 +213,7 @@ func (c Condition) holds(r *media.Rendition) bool {
 		code, _, _ := strings.Cut(t.Codec, ".")
 		return strings.EqualFold(c.Value, code)
 	case Bitrate:
-		low, high, err := Range(c.Value)
+		low, high, err := bitrates(c.Value)
 		b := bitrate(r)
 		return err == nil && low <= b && b <= high
 	}

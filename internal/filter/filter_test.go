@@ -57,6 +57,11 @@ func ended(v *media.View) *media.View {
 	return v
 }
 
+func trimmed(v *media.View) *media.View {
+	v.Trimmed = true
+	return v
+}
+
 func TestCut(t *testing.T) {
 	const s = time.Second
 	for name, c := range map[string]struct {
@@ -79,7 +84,24 @@ func TestCut(t *testing.T) {
 		"end inside, forced":             {Filter{End: 101 * s, Force: true}, ladder(60), 10, 50, false, true, nil},
 		"end to come, forced":            {Filter{End: 141 * s, Force: true}, ladder(60), 10, 69, true, false, nil},
 		"end at the edge, forced":        {Filter{End: 140 * s, Force: true}, ladder(60), 10, 69, false, true, nil},
-		"gone, forced":                   {Filter{End: 10 * s, Force: true}, ladder(60), 0, 0, false, true, ErrGone},
+		"before all, forced":             {Filter{End: 10 * s, Force: true}, ladder(60), 0, 0, false, true, ErrEmpty},
+		"gone, forced":                   {Filter{End: 10 * s, Force: true}, trimmed(ladder(60)), 0, 0, false, true, ErrGone},
+		"start gone, forced":             {Filter{Start: 18 * s, End: 500 * s, Force: true}, trimmed(ladder(60)), 10, 69, true, false, ErrGone},
+		"start just there, forced":       {Filter{Start: 20 * s, End: 30 * s, Force: true}, trimmed(ladder(60)), 10, 14, false, true, nil},
+		"start gone, not forced":         {Filter{Start: 18 * s}, trimmed(ladder(60)), 10, 69, true, false, nil},
+		"start gone, ended":              {Filter{Start: 18 * s, End: 30 * s, Force: true}, ended(trimmed(ladder(60))), 10, 14, false, true, nil},
+		"span":                           {Filter{From: 41 * s, To: 50 * s}, ladder(60), 20, 24, false, true, nil},
+		"span on borders":                {Filter{From: 40 * s, To: 50 * s}, ladder(60), 20, 24, false, true, nil},
+		"span inside a segment":          {Filter{From: 41 * s, To: 41*s + time.Millisecond}, ladder(60), 20, 20, false, true, nil},
+		"span, ended":                    {Filter{From: 41 * s, To: 51 * s}, ended(ladder(60)), 20, 25, false, true, nil},
+		"span to come":                   {Filter{From: 1000 * s, To: 2000 * s}, ladder(60), 0, 0, false, false, nil},
+		"span from the open segment":     {Filter{From: 140*s + s/2}, ladder(60), 0, 0, true, false, nil},
+		"span from what is not made yet": {Filter{From: 141 * s}, ladder(60), 0, 0, false, false, nil},
+		"span from before":               {Filter{From: 1 * s, To: 30 * s}, ladder(60), 10, 14, false, true, nil},
+		"span from before what is kept":  {Filter{From: 1 * s, To: 30 * s}, trimmed(ladder(60)), 10, 14, false, true, ErrGone},
+		"span that slides":               {Filter{From: 1 * s, To: 300 * s}, trimmed(ladder(60)), 10, 69, true, false, nil},
+		"span in a filter":               {Filter{Start: 44 * s, From: 41 * s, To: 70 * s, End: 60 * s, Force: true}, ladder(60), 22, 29, false, true, nil},
+		"span for ever":                  {Filter{From: math.MaxInt64 - 1, To: math.MaxInt64}, ladder(60), 0, 0, false, false, nil},
 		"end, ended":                     {Filter{End: 100 * s}, ended(ladder(60)), 10, 49, false, true, nil},
 		"range, ended":                   {Filter{Start: 30 * s, End: 50 * s}, ended(ladder(60)), 15, 24, false, true, nil},
 		"range behind, ended":            {Filter{Start: 300 * s, End: 500 * s}, ended(ladder(60)), 0, 0, false, true, ErrEmpty},
@@ -97,7 +119,7 @@ func TestCut(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			src := &still{c.view}
-			p := New(src, c.f, false)
+			p := New(src, c.f, Options{})
 			if err := p.Err(); !errors.Is(err, c.err) || (err == nil) != (c.err == nil) {
 				t.Errorf("error %v, want %v", err, c.err)
 			}
@@ -142,7 +164,7 @@ func TestForcedEndWaits(t *testing.T) {
 	open := audio.Segments[59]
 	audio.Segments, audio.Open, audio.Parts = audio.Segments[:59], &open, nil
 	src := &still{v}
-	p := New(src, Filter{End: 140 * time.Second, Force: true}, false)
+	p := New(src, Filter{End: 140 * time.Second, Force: true}, Options{})
 	if p.View().Ended || p.View().Renditions[2].Open == nil {
 		t.Error("ended while the audio of the last segment is being made")
 	}
@@ -154,10 +176,10 @@ func TestForcedEndWaits(t *testing.T) {
 
 func TestDelay(t *testing.T) {
 	v := ladder(60)
-	if got := New(&still{v}, Filter{Backoff: 30 * time.Second}, true).View().Anchor; got.Sub(v.Anchor) != 30*time.Second {
+	if got := New(&still{v}, Filter{Backoff: 30 * time.Second}, Options{Delay: true}).View().Anchor; got.Sub(v.Anchor) != 30*time.Second {
 		t.Errorf("the anchor moved by %v", got.Sub(v.Anchor))
 	}
-	if got := New(&still{v}, Filter{Backoff: 30 * time.Second}, false).View().Anchor; !got.Equal(v.Anchor) {
+	if got := New(&still{v}, Filter{Backoff: 30 * time.Second}, Options{}).View().Anchor; !got.Equal(v.Anchor) {
 		t.Error("the anchor moved")
 	}
 }
@@ -181,7 +203,7 @@ func TestTracks(t *testing.T) {
 		"both of two":        {Filter{Tracks: append(one(Condition{Type, false, "Video"}), one(Condition{Bitrate, true, "3000000"})...)}, []string{"v2"}, nil},
 		"first quality":      {Filter{FirstBitrate: 900_000}, []string{"v2", "v1", "a1"}, nil},
 	} {
-		p := New(&still{ladder(5)}, c.f, false)
+		p := New(&still{ladder(5)}, c.f, Options{})
 		var got []string
 		for _, r := range p.View().Renditions {
 			got = append(got, r.Name)
@@ -190,7 +212,7 @@ func TestTracks(t *testing.T) {
 			t.Errorf("%s: %v, %v; want %v, %v", name, got, p.Err(), c.want, c.err)
 		}
 	}
-	p := New(&still{ladder(5)}, Filter{Tracks: one(Condition{Type, false, "Video"})}, false)
+	p := New(&still{ladder(5)}, Filter{Tracks: one(Condition{Type, false, "Video"})}, Options{})
 	if _, err := p.Open(t.Context(), media.Ref{Rendition: "a1", Kind: media.ObjectInit, Epoch: 1}); !errors.Is(err, media.ErrNotFound) {
 		t.Errorf("a hidden track: %v", err)
 	}
@@ -202,17 +224,21 @@ func TestCompose(t *testing.T) {
 	if err != nil || got.Start != 7*s || got.End != 50*s || !got.Force || got.Window != 80*s || got.Backoff != 10*s || got.FirstBitrate != 1 {
 		t.Errorf("%+v, %v", got, err)
 	}
-	for name, list := range map[string][]Filter{
-		"disjoint":       {{Start: 10 * s}, {End: 10 * s}},
-		"short window":   {{Window: 59 * s}},
-		"long backoff":   {{Backoff: 301 * s}},
-		"backoff beyond": {{Window: 60 * s}, {Backoff: 60 * s}},
-		"no end":         {{Force: true}},
-		"bit rate":       {{Tracks: [][]Selection{{{{Bitrate, false, "fast"}}}}}},
-		"bit rates":      {{Tracks: [][]Selection{{{{Bitrate, false, "200-100"}}}}}},
+	for name, c := range map[string]struct {
+		list []Filter
+		want error
+	}{
+		"disjoint":       {[]Filter{{Start: 10 * s}, {End: 10 * s}}, ErrRange},
+		"short window":   {[]Filter{{Window: 59 * s}}, ErrWindow},
+		"long backoff":   {[]Filter{{Backoff: 301 * s}}, ErrBackoff},
+		"backoff beyond": {[]Filter{{Window: 60 * s}, {Backoff: 60 * s}}, ErrBackoffWindow},
+		"no end":         {[]Filter{{Force: true}}, ErrRange},
+		"bit rate":       {[]Filter{{Tracks: [][]Selection{{{{Bitrate, false, "fast"}}}}}}, ErrTrack},
+		"bit rates":      {[]Filter{{Tracks: [][]Selection{{{{Bitrate, false, "200-100"}}}}}}, ErrTrack},
+		"type":           {[]Filter{{Tracks: [][]Selection{{{{Type, false, "Smell"}}}}}}, ErrTrack},
 	} {
-		if _, err := Compose(list); !errors.Is(err, ErrInvalid) {
-			t.Errorf("%s: %v", name, err)
+		if _, err := Compose(c.list); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, want %v", name, err, c.want)
 		}
 	}
 	if _, err := Compose(make([]Filter, MaxComposed)); err != nil {

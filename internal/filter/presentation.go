@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"slices"
+	"sort"
 	"sync/atomic"
 	"time"
 
@@ -19,10 +20,20 @@ type Source interface {
 
 // Presentation is a filtered Source. It has the Source's methods, and its revisions.
 type Presentation struct {
-	src   Source
-	f     Filter
-	delay bool
-	now   atomic.Pointer[derived]
+	src Source
+	f   Filter
+	o   Options
+	now atomic.Pointer[derived]
+}
+
+// Options say how a filtered presentation is shown.
+type Options struct {
+	// Delay makes the anchor of a live presentation as much later as the filter holds it back: who takes the live edge from
+	// his clock, as DASH players do, then looks for it where it is. Wall-clock times of media, as HLS has them, are right
+	// without.
+	Delay bool
+	// PlaylistFile is that of its Views.
+	PlaylistFile string
 }
 
 // derived is what was made of one View of the source.
@@ -32,12 +43,8 @@ type derived struct {
 	err        error
 }
 
-// New returns src as the filter shows it. With delay the anchor of a live presentation is as much later as the filter
-// holds it back: who takes the live edge from his clock, as DASH players do, then looks for it where it is. Wall-clock times
-// of media, as HLS has them, are right without.
-func New(src Source, f Filter, delay bool) *Presentation {
-	return &Presentation{src: src, f: f, delay: delay}
-}
+// New returns src as the filter shows it.
+func New(src Source, f Filter, o Options) *Presentation { return &Presentation{src: src, f: f, o: o} }
 
 // Err says why there is nothing to play, nil when there is or may yet be.
 func (p *Presentation) Err() error { return p.at(p.src.View()).err }
@@ -76,6 +83,7 @@ func (p *Presentation) at(v *media.View) *derived {
 func (p *Presentation) derive(from *media.View) *derived {
 	f, v := &p.f, *from
 	d := &derived{from: from, view: &v}
+	v.PlaylistFile = p.o.PlaylistFile
 	c := f.cut(from)
 	d.low, d.end = c.start, c.end
 	v.Renditions = make([]media.Rendition, 0, len(from.Renditions))
@@ -87,7 +95,7 @@ func (p *Presentation) derive(from *media.View) *derived {
 	f.order(v.Renditions)
 	if f.Backoff > 0 && !from.Ended {
 		v.PartTarget = 0
-		if p.delay {
+		if p.o.Delay {
 			v.Anchor = v.Anchor.Add(f.Backoff)
 		}
 	}
@@ -96,10 +104,10 @@ func (p *Presentation) derive(from *media.View) *derived {
 	case len(from.Renditions) == 0:
 	case len(v.Renditions) == 0:
 		d.err = ErrEmpty
+	case c.crossed:
+		d.err = ErrGone
 	case v.Ended && !slices.ContainsFunc(v.Renditions, func(r media.Rendition) bool { return len(r.Segments) > 0 }):
-		if d.err = ErrEmpty; !from.Ended {
-			d.err = ErrGone
-		}
+		d.err = ErrEmpty
 	}
 	return d
 }
@@ -111,6 +119,8 @@ type cut struct {
 	end   uint64 // behind the last
 	edge  bool   // the live edge is shown: parts, the open segment and the hint
 	over  bool   // a live presentation has reached the filter's end
+
+	crossed bool // what should be shown up to a fixed end has left the window of a live presentation, or begun to
 }
 
 // tolerance is how far a timestamp may be from the border it means: players and manifests show milliseconds.
@@ -134,26 +144,21 @@ func (f *Filter) cut(v *media.View) cut {
 			base = r.Open.Number
 		}
 	}
-	lo, hi := 0, len(segs)
-	if f.Start > 0 {
-		from := media.Ticks(f.Start-tolerance, r.Timescale)
-		for lo < hi && segs[lo].Start < from { // "rounded to the next GOP start" (ams-v3 §9)
-			lo++
-		}
+	hi := len(segs)
+	if before := f.before(r.Timescale); before != nil {
+		lo := sort.Search(hi, func(i int) bool { return !before(segs[i].Start, segs[i].End()) })
 		if lo > 0 {
 			c.start = base + uint64(lo)
 		}
-		if lo == hi && r.Open != nil && next < from {
+		if lo == hi && r.Open != nil && before(next, edge) {
 			c.start = r.Open.Number + 1
 		}
 	}
 	c.low = c.start
 	reached := false
-	if f.End > 0 && (v.Ended || f.Force) {
-		end := media.Ticks(f.End-tolerance, r.Timescale)
-		for hi > 0 && segs[hi-1].Start >= end { // a segment across the end is shown whole
-			hi--
-		}
+	if last := f.last(v.Ended); last > 0 {
+		end := media.Ticks(last-tolerance, r.Timescale)
+		hi = sort.Search(hi, func(i int) bool { return segs[i].Start >= end }) // a segment across the end is shown whole
 		if reached = next >= end; reached {
 			c.end = base + uint64(hi)
 		}
@@ -176,7 +181,36 @@ func (f *Filter) cut(v *media.View) cut {
 		}
 	}
 	c.over = reached && !v.Ended && sealed(v, c.end)
+	if len(segs) > 0 && v.Trimmed && !v.Ended {
+		c.crossed = f.crossed(r.Time(segs[0].Start), reached && hi == 0, c.over)
+	}
 	return c
+}
+
+// before returns what says whether a segment from start to end is too early to be shown, nil when none is.
+func (f *Filter) before(timescale uint32) func(start, end int64) bool {
+	if f.Start == 0 && f.From == 0 {
+		return nil
+	}
+	first, within := media.Ticks(f.Start-tolerance, timescale), media.Ticks(min(f.From, math.MaxInt64-tolerance)+tolerance, timescale)
+	return func(start, end int64) bool {
+		return f.Start > 0 && start < first || // "rounded to the next GOP start" (ams-v3 §9)
+			f.From > 0 && end <= within
+	}
+}
+
+// last returns the time at which the presentation ends, 0 when that does not depend on the filter.
+func (f *Filter) last(ended bool) time.Duration {
+	if f.End > 0 && (ended || f.Force) && (f.To == 0 || f.End < f.To) {
+		return f.End
+	}
+	return f.To
+}
+
+// crossed says what is gone of a live presentation that has lost what was before left. "Start or end timestamp is outside of
+// the current DVR window" makes a forced end an error (ams-v3 §9); a span that is still being made only slides.
+func (f *Filter) crossed(left time.Duration, empty, over bool) bool {
+	return empty || f.Force && f.Start > 0 && f.Start < left-tolerance || over && f.From > 0 && f.From < left-tolerance
 }
 
 // sealed reports whether no rendition is still making a segment before number end.
@@ -202,14 +236,9 @@ func (c *cut) shows(number uint64) bool { return c.low <= number && number < c.e
 // apply returns what is left of a rendition.
 func (c *cut) apply(r *media.Rendition) media.Rendition {
 	m := *r
-	segs := r.Segments
-	for len(segs) > 0 && segs[0].Number < c.low {
-		segs = segs[1:]
-	}
-	for len(segs) > 0 && segs[len(segs)-1].Number >= c.end {
-		segs = segs[:len(segs)-1]
-	}
-	m.Segments = segs[:len(segs):len(segs)]
+	lo := sort.Search(len(r.Segments), func(i int) bool { return r.Segments[i].Number >= c.low })
+	hi := max(lo, sort.Search(len(r.Segments), func(i int) bool { return r.Segments[i].Number >= c.end }))
+	m.Segments = r.Segments[lo:hi:hi]
 	for len(m.Parts) > 0 && !c.shows(m.Parts[0].Number) {
 		m.Parts = m.Parts[1:]
 	}

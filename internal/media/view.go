@@ -15,6 +15,17 @@ type View struct {
 	Renditions []Rendition // video first; order and names never change, new ones are appended
 	Ranges     []Range     // the discontinuity ranges of the segments, oldest first
 	Ended      bool        // nothing will be added: ENDLIST, type="static"
+	Trimmed    bool        // media before the first segments was there, and has left the window
+
+	PlaylistFile string // name of the media playlists in the directory of their rendition, as URLs have it; "": MediaPlaylistName
+}
+
+// MediaPlaylist returns the path of a rendition's media playlist, relative to the presentation's root.
+func (v *View) MediaPlaylist(rendition string) string {
+	if v.PlaylistFile != "" {
+		return rendition + "/" + v.PlaylistFile
+	}
+	return rendition + "/" + MediaPlaylistName
 }
 
 // Rendition is one track of a presentation over its whole life, encoder changes included.

@@ -64,7 +64,7 @@ func (a *asset) openReplay(after *shown) (*shown, error) {
 	}
 	r.OnDamage(func(err error) { a.log.Error("damage; see 'headwater asset check'", "err", err) })
 	a.replay = r
-	c := show(r, after)
+	c := show(r, 0, after)
 	a.shown.Store(c)
 	return c, nil
 }
@@ -109,7 +109,7 @@ func manifests(v *media.View) (map[string][]byte, error) {
 		for _, b := range full {
 			body = append(body, b...)
 		}
-		files[v.Renditions[i].Name+"/"+media.MediaPlaylistName] = body
+		files[v.MediaPlaylist(v.Renditions[i].Name)] = body
 	}
 	return files, nil
 }

@@ -56,7 +56,7 @@ func openEvent(spec control.EventSpec, dir archive.Dir, cfg Config, c clock, m *
 	if err != nil {
 		return nil, errors.Join(err, dir.Close())
 	}
-	e := &event{log: log.With("event", spec.Name), clock: c, metrics: m, dir: dir, tl: tl, shown: show(tl, nil)}
+	e := &event{log: log.With("event", spec.Name), clock: c, metrics: m, dir: dir, tl: tl, shown: show(tl, cfg.PreviewSpan, nil)}
 	e.silence = silence{after: cfg.InputLost, now: c.now, tell: func(ev control.StreamEvent) {
 		e.log.Warn("input", "event", ev.Type, "reason", ev.Reason)
 		e.trail.add(ev)

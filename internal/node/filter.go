@@ -4,11 +4,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
-	"headwater.stream/api"
 	"headwater.stream/internal/control"
 	"headwater.stream/internal/filter"
 	"headwater.stream/locator"
@@ -33,7 +34,7 @@ func compileFilters(specs []control.FilterSpec) filters {
 		if err != nil {
 			continue // it came from JSON
 		}
-		all[filterName{s.AssetID, strings.ToLower(s.Name)}] = &namedFilter{compileFilter(&s.Properties), string(key)}
+		all[filterName{s.AssetID, strings.ToLower(s.Name)}] = &namedFilter{s.Filter(), string(key)}
 	}
 	return all
 }
@@ -52,75 +53,17 @@ func (all filters) named(assetID string, names []string) []*namedFilter {
 	return list
 }
 
-func compileFilter(p *api.FilterProperties) (f filter.Filter) {
-	if t := p.PresentationTimeRange; t != nil {
-		scale := int64(filter.DefaultTimescale)
-		if t.Timescale != nil {
-			scale = int64(*t.Timescale)
-		}
-		if t.StartTimestamp != nil {
-			f.Start = filter.Timestamp(int64(*t.StartTimestamp), scale)
-		}
-		if t.EndTimestamp != nil {
-			f.End = max(1, filter.Timestamp(int64(*t.EndTimestamp), scale))
-		}
-		if t.PresentationWindowDuration != nil {
-			f.Window = filter.Timestamp(int64(*t.PresentationWindowDuration), scale)
-		}
-		if t.LiveBackoffDuration != nil {
-			f.Backoff = filter.Timestamp(int64(*t.LiveBackoffDuration), scale)
-		}
-		f.Force = t.ForceEndTimestamp != nil && *t.ForceEndTimestamp
-	}
-	if q := p.FirstQuality; q != nil && q.Bitrate != nil {
-		f.FirstBitrate = int(*q.Bitrate)
-	}
-	var list []filter.Selection
-	for _, t := range p.Tracks {
-		s := filter.Selection{}
-		for _, c := range t.TrackSelections {
-			s = append(s, filter.Condition{Property: property(c.Property), Not: c.Operation == "NotEqual", Value: c.Value})
-		}
-		list = append(list, s)
-	}
-	if list != nil {
-		f.Tracks = [][]filter.Selection{list}
-	}
-	return f
-}
-
-func property(name string) filter.Property {
-	switch name {
-	case "Type":
-		return filter.Type
-	case "Name":
-		return filter.Name
-	case "Language":
-		return filter.Language
-	case "FourCC":
-		return filter.FourCC
-	case "Bitrate":
-		return filter.Bitrate
-	}
-	return 0
-}
-
-// errHLSRange: media playlists have URLs of their own, which do not name the filters of the multivariant playlist's. Rather
-// than play everything, such a request is refused.
-var errHLSRange = fmt.Errorf("%w: name a filter with a presentationTimeRange on the streaming locator; in URLs only DASH takes it", origin.ErrBadFilter)
-
-// cutsTime reports whether a filter has a range of time.
-func cutsTime(f *namedFilter) bool {
-	return f != nil && (f.Start > 0 || f.End > 0 || f.Window > 0 || f.Backoff > 0)
-}
-
-// maxFiltered bounds the filtered channels of one presentation. Beyond it the one that was asked for least lately goes; who
-// still watches it gets it made again.
-const maxFiltered = 64
+// maxFiltered bounds the filtered channels of one presentation, and maxSpans those whose spans viewers made up. Beyond it
+// the one that was asked for least lately goes; who still watches it gets it made again.
+const (
+	maxFiltered = 64
+	maxSpans    = 16
+)
 
 // shown is a presentation as viewers get it: whole, and by sets of filters.
 type shown struct {
 	presentation origin.Presentation
+	window       time.Duration // that it keeps while it is live; 0: not known
 	channel      *origin.Channel
 
 	mu    sync.Mutex // guards adding to byKey
@@ -131,20 +74,21 @@ type shown struct {
 type filteredChannel struct {
 	*filter.Presentation
 	filter  filter.Filter
-	delayed bool
+	options filter.Options
 	channel *origin.Channel
 	used    atomic.Int64 // shown.clock
 }
 
-// show returns a presentation for viewers. after is what took its URLs before, nil if nothing did.
-func show(p origin.Presentation, after *shown) *shown {
-	s := &shown{presentation: p}
+// show returns a presentation for viewers; window is what it keeps while it is live. after is what took its URLs before, nil
+// if nothing did.
+func show(p origin.Presentation, window time.Duration, after *shown) *shown {
+	s := &shown{presentation: p, window: window}
 	filtered := map[string]*filteredChannel{}
 	var before *origin.Channel
 	if after != nil {
 		before = after.channel
 		for key, old := range *after.byKey.Load() {
-			filtered[key] = s.filter(old.filter, old.delayed, old.channel)
+			filtered[key] = s.filter(old.filter, old.options, old.channel)
 		}
 	}
 	s.channel = origin.NewChannel(p, origin.ChannelOptions{After: before})
@@ -152,17 +96,27 @@ func show(p origin.Presentation, after *shown) *shown {
 	return s
 }
 
-func (s *shown) filter(f filter.Filter, delayed bool, after *origin.Channel) *filteredChannel {
-	p := filter.New(s.presentation, f, delayed)
-	return &filteredChannel{Presentation: p, filter: f, delayed: delayed, channel: origin.NewChannel(p, origin.ChannelOptions{After: after})}
+func (s *shown) filter(f filter.Filter, o filter.Options, after *origin.Channel) *filteredChannel {
+	p := filter.New(s.presentation, f, o)
+	return &filteredChannel{Presentation: p, filter: f, options: o, channel: origin.NewChannel(p, origin.ChannelOptions{After: after})}
 }
 
-// filtered returns the channel for viewers who get what all the filters leave.
-func (s *shown) filtered(list []*namedFilter, protocol origin.Protocol) (*origin.Channel, error) {
-	if len(list) == 0 {
+// filtered returns the channel for viewers who get what all the filters and the span of the request leave. Filters that the
+// URL names, and spans, are in the names of media playlists too, and so tell channels apart.
+func (s *shown) filtered(list []*namedFilter, q origin.Request) (*origin.Channel, error) {
+	if len(list) == 0 && q.Span == (locator.Span{}) {
 		return s.channel, nil
 	}
+	var o filter.Options
+	if len(q.Filters) > 0 || q.Span != (locator.Span{}) {
+		names := make([]string, len(q.Filters)) // matched without regard to case: one name for all spellings
+		for i, f := range q.Filters {
+			names[i] = strings.ToLower(f)
+		}
+		o.PlaylistFile = locator.PlaylistFile(names, q.Span)
+	}
 	var b strings.Builder
+	b.WriteString(o.PlaylistFile)
 	backoff := false
 	for _, f := range list {
 		if f == nil {
@@ -172,36 +126,85 @@ func (s *shown) filtered(list []*namedFilter, protocol origin.Protocol) (*origin
 		backoff = backoff || f.Backoff > 0
 	}
 	// Only what holds back the live edge differs by protocol.
-	delayed := backoff && protocol == origin.DASH
-	if delayed {
+	if o.Delay = backoff && q.Protocol == origin.DASH; o.Delay {
 		b.WriteString(" DASH")
 	}
 	c := (*s.byKey.Load())[b.String()]
 	if c == nil {
 		var err error
-		if c, err = s.add(b.String(), list, delayed); err != nil {
+		if c, err = s.add(b.String(), list, q.Span, o); err != nil {
 			return nil, err
 		}
 	}
 	c.used.Store(s.clock.Add(1))
-	if err := c.Err(); err != nil {
-		return nil, fmt.Errorf("%w: %w", origin.ErrBadFilter, err)
-	}
-	return c.channel, nil
+	return c.channel, s.check(c, q)
 }
 
-// add makes a filtered channel that nobody has asked for yet.
-func (s *shown) add(key string, list []*namedFilter, delayed bool) (*filteredChannel, error) {
+// check says why there is nothing to play, or why it cannot be played in that protocol.
+func (s *shown) check(c *filteredChannel, q origin.Request) error {
+	if err := c.Err(); err != nil {
+		if errors.Is(err, filter.ErrEmpty) && q.Span != (locator.Span{}) {
+			return origin.ErrNoSpan
+		}
+		return filterError(err)
+	}
+	f, v := &c.filter, s.presentation.View()
+	switch {
+	case v.Ended:
+	case s.window > 0 && f.Backoff >= s.window:
+		return fmt.Errorf("%w: %v, %v", origin.ErrBackoffDVR, f.Backoff, s.window)
+	case q.Protocol == origin.HLS && f.Window > 0 && 3*v.SegmentTarget >= f.Window:
+		// "HLS segment must be < 1/3 of DVR window" (ams-v3 §11.3).
+		return fmt.Errorf("%w: %v, %v", origin.ErrFilterSegment, f.Window, v.SegmentTarget)
+	}
+	return nil
+}
+
+// filterError gives an error of package filter its place among the origin's.
+func filterError(err error) error {
+	for _, e := range []struct{ is, as error }{
+		{filter.ErrCount, locator.ErrFilters}, {filter.ErrRange, origin.ErrFilterRange}, {filter.ErrTrack, origin.ErrFilterTrack},
+		{filter.ErrWindow, origin.ErrFilterWindow}, {filter.ErrBackoff, origin.ErrFilterBackoff}, {filter.ErrBackoffWindow, origin.ErrBackoffWindow},
+		{filter.ErrEmpty, origin.ErrRemovedAll}, {filter.ErrGone, origin.ErrLeftWindow},
+	} {
+		if errors.Is(err, e.is) {
+			return fmt.Errorf("%w: %w", e.as, err)
+		}
+	}
+	return err
+}
+
+// compose makes one filter of the named ones and the span.
+func (s *shown) compose(list []*namedFilter, span locator.Span) (filter.Filter, error) {
 	parts := make([]filter.Filter, 0, len(list))
 	for _, f := range list {
 		parts = append(parts, f.Filter)
 	}
 	f, err := filter.Compose(parts)
-	switch {
-	case errors.Is(err, filter.ErrCount):
-		return nil, fmt.Errorf("%w: %w", locator.ErrFilters, err)
-	case err != nil:
-		return nil, fmt.Errorf("%w: %w", origin.ErrBadFilter, err)
+	if err != nil {
+		return f, filterError(err)
+	}
+	anchor := s.presentation.View().Anchor
+	if anchor.IsZero() && span != (locator.Span{}) {
+		return f, origin.ErrNoMedia
+	}
+	if span.Start != (locator.Point{}) {
+		f.From = max(0, span.Start.At(anchor))
+	}
+	if span.End != (locator.Point{}) {
+		f.To = max(1, span.End.At(anchor))
+	}
+	if err := f.Check(); err != nil {
+		return f, filterError(err)
+	}
+	return f, nil
+}
+
+// add makes a filtered channel that nobody has asked for yet.
+func (s *shown) add(key string, list []*namedFilter, span locator.Span, o filter.Options) (*filteredChannel, error) {
+	f, err := s.compose(list, span)
+	if err != nil {
+		return nil, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -209,18 +212,31 @@ func (s *shown) add(key string, list []*namedFilter, delayed bool) (*filteredCha
 	if c := old[key]; c != nil {
 		return c, nil
 	}
-	c := s.filter(f, delayed, nil)
+	c := s.filter(f, o, nil)
+	c.used.Store(s.clock.Add(1))
 	next := map[string]*filteredChannel{key: c}
-	oldest := ""
-	for k, o := range old {
-		next[k] = o
-		if oldest == "" || o.used.Load() < old[oldest].used.Load() {
+	maps.Copy(next, old)
+	evict(next, maxFiltered, func(*filteredChannel) bool { return true })
+	evict(next, maxSpans, (*filteredChannel).spans)
+	s.byKey.Store(&next)
+	return c, nil
+}
+
+// spans reports whether a viewer's span cuts the channel.
+func (c *filteredChannel) spans() bool { return c.filter.From > 0 || c.filter.To > 0 }
+
+// evict drops the one of its kind that was asked for least lately, when there are more than most.
+func evict(all map[string]*filteredChannel, most int, kind func(*filteredChannel) bool) {
+	oldest, n := "", 0
+	for k, c := range all {
+		if !kind(c) {
+			continue
+		}
+		if n++; oldest == "" || c.used.Load() < all[oldest].used.Load() {
 			oldest = k
 		}
 	}
-	if len(next) > maxFiltered {
-		delete(next, oldest)
+	if n > most {
+		delete(all, oldest)
 	}
-	s.byKey.Store(&next)
-	return c, nil
 }

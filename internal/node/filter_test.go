@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"path"
 	"regexp"
 	"strconv"
 	"strings"
@@ -12,6 +13,7 @@ import (
 
 	"headwater.stream/api"
 	"headwater.stream/internal/control"
+	"headwater.stream/internal/media"
 )
 
 // seconds makes a timestamp in the default timescale.
@@ -59,6 +61,42 @@ func (r *faultRig) listed(id, mpd string) (hls, dash [2]int) {
 	return hls, dash
 }
 
+var playlistURI = regexp.MustCompile(`[a-z0-9]+/media[^"\n]*\.m3u8`)
+
+// playlists returns the media playlists that a multivariant playlist names, by what each is called without parameters.
+func (r *faultRig) playlists(multivariant string) map[string]string {
+	all := map[string]string{}
+	for _, uri := range playlistURI.FindAllString(multivariant, -1) {
+		all[strings.Split(uri, "/")[0]] = uri
+	}
+	return all
+}
+
+// sameHLS holds what an HLS URL gives, playlist by playlist, to what a locator with those filters gives.
+func (r *faultRig) sameHLS(when, url, id string) {
+	r.t.Helper()
+	status, byURL := r.filteredView(faultLocator, url)
+	_, byLocator := r.filteredView(id, "master.m3u8")
+	if status != http.StatusOK || len(r.playlists(byURL)) == 0 || len(r.playlists(byURL)) != len(r.playlists(byLocator)) {
+		r.t.Errorf("%s, %s: status %d\n%s", when, url, status, byURL)
+	}
+	file := ""
+	for _, uri := range r.playlists(byURL) {
+		file = path.Base(uri)
+	}
+	plain := func(s string) string { return strings.ReplaceAll(s, file, media.MediaPlaylistName) }
+	if plain(byURL) != byLocator || file == media.MediaPlaylistName {
+		r.t.Errorf("%s, %s: the multivariant playlist is\n%s, by locator\n%s", when, url, byURL, byLocator)
+	}
+	for name, uri := range r.playlists(byURL) {
+		status, got := r.filteredView(faultLocator, uri)
+		_, want := r.filteredView(id, name+"/"+media.MediaPlaylistName)
+		if status != http.StatusOK || plain(got) != want {
+			r.t.Errorf("%s, %s: status %d\n%s, by locator\n%s", when, uri, status, got, want)
+		}
+	}
+}
+
 // TestFilters watches one recording through filters, live and replayed, by HLS and DASH.
 func TestFilters(t *testing.T) {
 	faults(t, func(r *faultRig) {
@@ -100,6 +138,7 @@ func TestFilters(t *testing.T) {
 			} else {
 				t.Errorf("%s, %v: MPD by URL: status %d", when, names[i], status)
 			}
+			r.sameHLS(when, "manifest(format=m3u8-cmaf,filter="+strings.Join(names[i], ";")+")", filteredLocator(i))
 		}
 		open := wholeDASH[1] // the MPD lists the segment being made
 		check("live", 0, [2]int{at(20), last}, [2]int{at(20), open})
@@ -141,13 +180,18 @@ func TestFilters(t *testing.T) {
 			status   int
 			code     string
 		}{
-			{filteredLocator(6), "master.m3u8", http.StatusUnsupportedMediaType, "MPE_FILTER_INVALID"},
-			{filteredLocator(7), "manifest.mpd", http.StatusUnsupportedMediaType, "MPE_FILTER_INVALID"},
+			{filteredLocator(6), "master.m3u8", http.StatusUnsupportedMediaType, "MPE_FILTER_REMOVED_ALL_STREAMS"},
+			{filteredLocator(7), "manifest.mpd", http.StatusUnsupportedMediaType, "MPE_FILTER_PRESENTATION_WINDOW_INVALID"},
 			{faultLocator, "manifest(format=mpd-time-cmaf,filter=nix)", http.StatusNotFound, "MPE_EGRESS_FILTER_NOT_FOUND"},
 			{faultLocator, "manifest(format=mpd-time-cmaf,filter=a;b;c;d)", http.StatusUnsupportedMediaType, "MPE_FILTER_COMPOSITION_FILTER_COUNT_OVER_LIMIT"},
-			{faultLocator, "manifest(format=m3u8-cmaf,filter=late)", http.StatusUnsupportedMediaType, "MPE_FILTER_INVALID"},
+			{faultLocator, "manifest(format=m3u8-cmaf,filter=a;b;c;d)", http.StatusUnsupportedMediaType, "MPE_FILTER_COMPOSITION_FILTER_COUNT_OVER_LIMIT"},
+			{faultLocator, "manifest(format=m3u8-cmaf,filter=nix)", http.StatusNotFound, "MPE_EGRESS_FILTER_NOT_FOUND"},
+			{faultLocator, "v1/media(filter=nix).m3u8", http.StatusNotFound, "MPE_EGRESS_FILTER_NOT_FOUND"},
+			{faultLocator, "manifest(format=m3u8-cmaf,filter)", http.StatusBadRequest, "MPE_BAD_URL_SYNTAX"},
+			{faultLocator, "a1/media(filter=video).m3u8", http.StatusNotFound, "MPE_EGRESS_TRACK_NOT_FOUND"},
 			{faultLocator, "manifest(format=m3u8-cmaf,filter=VIDEO)", http.StatusOK, ""},
-			{filteredLocator(5), "manifest(format=mpd-time-cmaf,filter=none)", http.StatusUnsupportedMediaType, "MPE_FILTER_INVALID"},
+			{filteredLocator(5), "manifest(format=mpd-time-cmaf,filter=none)", http.StatusUnsupportedMediaType, "MPE_FILTER_REMOVED_ALL_STREAMS"},
+			{filteredLocator(5), "manifest(format=m3u8-cmaf,filter=none)", http.StatusUnsupportedMediaType, "MPE_FILTER_REMOVED_ALL_STREAMS"},
 		} {
 			if status, body := r.filteredView(c.id, c.name); status != c.status || !strings.Contains(body, c.code) {
 				t.Errorf("%s/%s: %d %s, want %d %s", c.id, c.name, status, body, c.status, c.code)

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -96,7 +97,7 @@ func (o *output) begin(e *event, first uint64) (err error) {
 		},
 	})
 	if err == nil {
-		o.asset.shown.Store(show(o.rec, nil))
+		o.asset.shown.Store(show(o.rec, cmp.Or(o.spec.RewindWindow, o.spec.ArchiveWindow), nil))
 	}
 	return err
 }

@@ -26,6 +26,7 @@ type routes struct {
 	assets   map[string]*asset // by AssetSpec.ID
 	filters  filters
 	serving  bool // a streaming endpoint runs
+	lifetime *origin.Lifetime
 	viewers  control.AllowList
 }
 
@@ -40,6 +41,9 @@ type route struct {
 func (r *runtime) makeRoutes(d control.Desired) *routes {
 	t := &routes{events: map[string]*event{}, tokens: map[string]*event{}, previews: map[string]*event{}, locators: map[string]route{}, assets: maps.Clone(r.byAsset), filters: compileFilters(d.Filters),
 		serving: d.EndpointRunning, viewers: d.ViewerAllow}
+	if d.MaxCacheAge > 0 {
+		t.lifetime = origin.NewLifetime(int64(d.MaxCacheAge / time.Second))
+	}
 	for _, s := range d.Events {
 		t.tokens[s.Token] = nil
 		if e := r.events[s.ID]; e != nil && e.running.Load() && s.Running {
@@ -55,53 +59,48 @@ func (r *runtime) makeRoutes(d control.Desired) *routes {
 }
 
 // Resolve implements origin.Resolver: previews need nothing but a running event; locators need a running endpoint.
-func (r *runtime) Resolve(_ context.Context, q origin.Request) (*origin.Channel, error) {
+func (r *runtime) Resolve(_ context.Context, q origin.Request) (origin.Served, error) {
 	t := r.routes.Load()
 	if e := t.previews[q.ID]; e != nil {
 		if q.Name != locator.PreviewName {
-			return nil, origin.ErrNotFound
+			return origin.Served{}, origin.ErrNotFound
 		}
 		if !admits(e.spec.Load().PreviewAllow, q.RemoteAddr) {
-			return nil, origin.ErrAddress
+			return origin.Served{}, origin.ErrAddress
 		}
-		named := t.filters.named("", q.Filters)
-		if q.Protocol == origin.HLS && slices.ContainsFunc(named, cutsTime) {
-			return nil, errHLSRange
-		}
-		return e.shown.filtered(named, q.Protocol)
+		c, err := e.shown.filtered(t.filters.named("", q.Filters), q)
+		return origin.Served{Channel: c}, err
 	}
 	l, ok := t.locators[q.ID]
 	if !ok || q.Name != l.asset.spec.Load().ManifestName {
-		return nil, origin.ErrNotFound
+		return origin.Served{}, origin.ErrNotFound
 	}
 	if !t.serving {
-		return nil, origin.ErrStopped
+		return origin.Served{}, origin.ErrStopped
 	}
 	if !admits(t.viewers, q.RemoteAddr) {
-		return nil, origin.ErrAddress
+		return origin.Served{}, origin.ErrAddress
 	}
 	now := time.Now()
 	switch {
 	case !l.spec.StartTime.IsZero() && now.Before(l.spec.StartTime), !l.spec.EndTime.IsZero() && !now.Before(l.spec.EndTime):
-		return nil, origin.ErrNotValid
+		return origin.Served{}, origin.ErrNotValid
 	case q.Protocol == origin.HLS && !l.spec.HLS, q.Protocol == origin.DASH && !l.spec.DASH:
-		return nil, origin.ErrProtocol
+		return origin.Served{}, origin.ErrProtocol
 	}
 	c, err := l.asset.open(now)
 	if errors.Is(err, errNoMedia) {
-		return nil, origin.ErrNoMedia
+		return origin.Served{}, origin.ErrNoMedia
 	}
 	if err != nil {
-		return nil, err
+		return origin.Served{}, err
 	}
-	if len(q.Filters) == 0 {
-		return c.filtered(l.filters, q.Protocol)
+	applied := l.filters
+	if len(q.Filters) > 0 {
+		applied = append(slices.Clip(applied), t.filters.named(l.spec.AssetID, q.Filters)...)
 	}
-	named := t.filters.named(l.spec.AssetID, q.Filters)
-	if q.Protocol == origin.HLS && slices.ContainsFunc(named, cutsTime) {
-		return nil, errHLSRange
-	}
-	return c.filtered(append(slices.Clip(l.filters), named...), q.Protocol)
+	channel, err := c.filtered(applied, q)
+	return origin.Served{Channel: channel, Lifetime: t.lifetime}, err
 }
 
 // admits reports whether the peer may come in; an address that cannot be read may only where everybody may.

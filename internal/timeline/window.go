@@ -153,6 +153,9 @@ func (t *Timeline) publish() {
 		}
 		s.kept[i] = kept{segments: r.sealed[:len(r.sealed):len(r.sealed)], parts: r.parts[:len(r.parts):len(r.parts)]}
 	}
+	if len(v.Renditions) > 0 && len(v.Renditions[0].Segments) > 0 {
+		v.Trimmed = v.Renditions[0].Segments[0].Number > 0 // numbers begin at 0
+	}
 	old := t.now.Swap(s)
 	if old == nil {
 		return

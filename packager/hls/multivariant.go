@@ -39,14 +39,14 @@ func Multivariant(v *media.View) []byte {
 		if len(audios) > 0 {
 			params.Audio = audioGroup
 		}
-		list.Append(playlistURI(r), nil, params)
+		list.Append(v.MediaPlaylist(r.Name), nil, params)
 	}
 	if len(videos) > 0 && len(audios) > 0 {
-		list.SetCustomTag(audioTags(audios))
+		list.SetCustomTag(audioTags(v, audios))
 	}
 	if len(videos) == 0 {
 		for _, r := range audios {
-			list.Append(playlistURI(r), nil, m3u8.VariantParams{
+			list.Append(v.MediaPlaylist(r.Name), nil, m3u8.VariantParams{
 				Bandwidth: uint32(peak(r)), AverageBandwidth: uint32(average(r)), Codecs: newest(r).Track.Codec,
 			})
 		}
@@ -81,8 +81,6 @@ func playable(v *media.View) (videos, audios []*media.Rendition) {
 	}
 	return videos, audios
 }
-
-func playlistURI(r *media.Rendition) string { return r.Name + "/" + media.MediaPlaylistName }
 
 func newest(r *media.Rendition) *media.Init { return &r.Inits[len(r.Inits)-1] }
 
@@ -125,7 +123,7 @@ func (t mediaTags) Encode() *bytes.Buffer { return bytes.NewBufferString(string(
 // String implements m3u8.CustomTag.
 func (t mediaTags) String() string { return string(t) }
 
-func audioTags(audios []*media.Rendition) mediaTags {
+func audioTags(v *media.View, audios []*media.Rendition) mediaTags {
 	var lines []string
 	languages := map[string]int{}
 	for i, r := range audios {
@@ -141,7 +139,7 @@ func audioTags(audios []*media.Rendition) mediaTags {
 			isDefault = "YES"
 		}
 		lines = append(lines, fmt.Sprintf(`#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="%s",NAME="%s",LANGUAGE="%s",DEFAULT=%s,AUTOSELECT=YES,CHANNELS="%d",URI="%s"`,
-			audioGroup, name, language, isDefault, max(1, track.Channels), playlistURI(r)))
+			audioGroup, name, language, isDefault, max(1, track.Channels), v.MediaPlaylist(r.Name)))
 	}
 	return mediaTags(strings.Join(lines, "\n"))
 }

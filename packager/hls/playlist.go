@@ -212,8 +212,8 @@ func appendReports(b []byte, v *media.View, r *media.Rendition) []byte {
 			continue
 		}
 		b = append(b, `#EXT-X-RENDITION-REPORT:URI="../`...)
-		b = append(b, other.Name...)
-		b = append(b, "/"+media.MediaPlaylistName+`",LAST-MSN=`...)
+		b = append(b, v.MediaPlaylist(other.Name)...)
+		b = append(b, `",LAST-MSN=`...)
 		b = strconv.AppendUint(b, msn, 10)
 		if part >= 0 {
 			b = append(b, ",LAST-PART="...)
