@@ -2,13 +2,13 @@ package control_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
-	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -16,7 +16,6 @@ import (
 	"headwater.stream/api"
 	"headwater.stream/internal/control"
 	"headwater.stream/internal/state"
-	"headwater.stream/internal/state/boltstate"
 	"headwater.stream/internal/state/memstate"
 )
 
@@ -51,39 +50,100 @@ func (s *crashStore) Commit(ctx context.Context, changes ...state.Change) (uint6
 	return s.Store.Commit(ctx, changes...)
 }
 
-// model is what a client knows from answers: the states that acknowledged operations ended in.
-type model struct {
-	event  map[string]string // name -> resourceState after the last operation that ended
-	output map[string]bool
-	asset  map[string]bool
-	loc    map[string]bool
-	unsure map[string]bool // the last call on it was not answered
+func (s *crashStore) crashed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.dead
 }
 
-// TestRandomVerbs throws random verbs at a control plane whose process dies at a random write, over and over; after each
-// restart everything acknowledged holds, everything else is wholly there or not, and the loop brings it to rest.
+// model is what a client knows from answers: of each resource the state it was last seen in, "" for none. Keys are paths as
+// clients see them: "event e0", "output e0/o".
+type model struct {
+	state      map[string]string
+	unsure     map[string]bool   // the last call on it was not answered
+	operations map[string]string // every one that was acknowledged: ID -> collection
+}
+
+func newModel() *model {
+	return &model{map[string]string{}, map[string]bool{}, map[string]string{}}
+}
+
+// verb is one call: which, on what, and a switch for what it can do in two ways.
+type verb struct {
+	name string
+	n    int // number of the event, asset, locator, … it is about
+	more int // another number, for an output's asset
+	flag bool
+}
+
+func (v verb) String() string { return fmt.Sprintf("%s %d %d %v", v.name, v.n, v.more, v.flag) }
+
+var verbs = []string{"createEvent", "start", "stop", "stop", "reset", "allocate", "deleteEvent", "updateEvent", "createOutput", "createOutput", "deleteOutput",
+	"putAsset", "deleteAsset", "createLocator", "deleteLocator", "putFilter", "deleteFilter", "createEndpoint", "startEndpoint", "stopEndpoint", "deleteEndpoint"}
+
+func randomVerb(r *rand.Rand) verb {
+	return verb{verbs[r.IntN(len(verbs))], r.IntN(2), r.IntN(3), r.IntN(2) == 0}
+}
+
+// TestRandomVerbs throws random verbs at a control plane whose process dies at a random write, over and over, and whose
+// runtime fails now and then; after each restart everything acknowledged holds, everything else is wholly there or not,
+// and the loop brings it to rest.
 func TestRandomVerbs(t *testing.T) {
 	for seed := range uint64(12) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
 			r := rand.New(rand.NewPCG(seed, 1))
-			disk := memstate.New()
-			m := model{map[string]string{}, map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}}
-			for range 6 {
-				store := &crashStore{Store: disk, left: 1 + r.IntN(40), after: r.IntN(2) == 0}
-				life(t, r, store, &m)
-				rest(t, disk, &m)
+			disk, m := memstate.New(), newModel()
+			for range 8 {
+				store := &crashStore{Store: disk, left: 1 + r.IntN(60), after: r.IntN(2) == 0}
+				var all []verb
+				for range 400 {
+					all = append(all, randomVerb(r))
+				}
+				life(t, store, m, all, seed%3 == 0)
+				rest(t, disk, m)
 			}
 		})
 	}
 }
 
-// life runs random verbs until the store dies.
-func life(t *testing.T, r *rand.Rand, store *crashStore, m *model) {
+// TestEveryWrite is case 65 of the acceptance list: a broadcast, from its creation to its end, on a control plane whose
+// process dies at the n-th write, just before it or just after, for every n.
+func TestEveryWrite(t *testing.T) {
+	script := []verb{{name: "createEvent"}, {name: "putAsset"}, {name: "putFilter"}, {name: "start"}, {name: "createOutput"}, {name: "createLocator", flag: true}, {name: "updateEvent"},
+		{name: "deleteOutput"}, {name: "putAsset", n: 1}, {name: "createOutput", more: 1}, {name: "reset"}, {name: "putAsset", n: 2}, {name: "createOutput", more: 2}, {name: "stop", flag: true}, {name: "allocate"}, {name: "stop"},
+		{name: "deleteEvent"}, {name: "deleteLocator"}, {name: "putFilter", n: 1}, {name: "deleteFilter", n: 1}, {name: "deleteAsset"}, {name: "createEndpoint"}, {name: "startEndpoint"}, {name: "stopEndpoint"}, {name: "deleteEndpoint"},
+		{name: "createEvent", flag: true}, {name: "stop"}, {name: "deleteEvent"}}
+	for _, after := range []bool{false, true} {
+		n := 0
+		for ; ; n++ {
+			disk, m := memstate.New(), newModel()
+			store := &crashStore{Store: disk, left: n, after: after}
+			life(t, store, m, script, false)
+			alive := !store.crashed()
+			rest(t, disk, m)
+			if t.Failed() {
+				t.Fatalf("at write %d, after it: %v", n, after)
+			}
+			if alive {
+				break
+			}
+		}
+		// 27 calls, most of them operations with a write to begin and one to end.
+		if n < 40 {
+			t.Errorf("only %d writes", n)
+		}
+	}
+}
+
+// life runs verbs until they, or the store, are at their end.
+func life(t *testing.T, store *crashStore, m *model, all []verb, failing bool) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	store.died = cancel
-	svc, err := control.New(store, &memRuntime{fail: map[string]int{}}, quiet())
+	rt := &memRuntime{fail: map[string]int{}}
+	svc, err := control.New(store, rt, quiet())
 	if err != nil {
 		if errors.Is(err, errCrash) {
 			return
@@ -94,65 +154,135 @@ func life(t *testing.T, r *rand.Rand, store *crashStore, m *model) {
 	loop.Go(func() { _ = svc.Run(ctx) })
 	defer loop.Wait()
 	defer cancel()
-	dead := func() bool {
-		store.mu.Lock()
-		defer store.mu.Unlock()
-		return store.dead
+	for i, v := range all {
+		if store.crashed() {
+			return
+		}
+		if failing && i%10 == 0 {
+			rt.stumble()
+		}
+		m.do(ctx, svc, store.crashed, v)
 	}
-	for step := 0; step < 300 && !dead(); step++ {
-		e, a, l := fmt.Sprint("e", r.IntN(2)), fmt.Sprint("a", r.IntN(3)), fmt.Sprint("l", r.IntN(2))
-		out := e + "/o"
-		var op *api.Operation // what the verb began; whether it was refused shows in what is there after
-		switch r.IntN(10) {
-		case 0:
-			_, op, _ = svc.CreateLiveEvent(ctx, e, rtmp(), api.WriteOptions{AutoStart: r.IntN(2) == 0})
-			m.event[e] = m.settleEvent(ctx, svc, dead, e, op)
-		case 1:
-			op, _ = svc.StartLiveEvent(ctx, e)
-			m.event[e] = m.settleEvent(ctx, svc, dead, e, op)
-		case 2, 3:
-			op, _ = svc.StopLiveEvent(ctx, e, api.StopOptions{RemoveOutputsOnStop: r.IntN(2) == 0})
-			m.event[e] = m.settleEvent(ctx, svc, dead, e, op)
-			m.look(ctx, svc, dead, e, out)
-		case 4:
-			op, _ = svc.DeleteLiveEvent(ctx, e, api.WriteOptions{})
-			m.event[e] = m.settleEvent(ctx, svc, dead, e, op)
-		case 5:
-			op, _ = svc.ResetLiveEvent(ctx, e)
-			m.event[e] = m.settleEvent(ctx, svc, dead, e, op)
-			m.look(ctx, svc, dead, e, out)
-		case 6:
-			_, op, _ = svc.CreateLiveOutput(ctx, e, "o", outputOn(a), api.WriteOptions{})
-			wait(ctx, svc, dead, op)
-			m.look(ctx, svc, dead, e, out)
-		case 7:
-			op, _ = svc.DeleteLiveOutput(ctx, e, "o", api.WriteOptions{})
-			wait(ctx, svc, dead, op)
-			m.look(ctx, svc, dead, e, out)
-		case 8:
-			if r.IntN(2) == 0 {
-				_, _, _ = svc.PutAsset(ctx, a, &api.Asset{}, api.WriteOptions{})
-			} else {
-				_, _ = svc.DeleteAsset(ctx, a, api.WriteOptions{})
-			}
-			if _, err := svc.GetAsset(ctx, a); !dead() {
-				m.asset[a], m.unsure[a] = err == nil, false
-			} else {
-				m.unsure[a] = true
-			}
-		case 9:
-			if r.IntN(2) == 0 {
-				_, _ = svc.CreateStreamingLocator(ctx, l, &api.StreamingLocator{Properties: api.StreamingLocatorProperties{AssetName: a, StreamingPolicyName: "Predefined_ClearStreamingOnly"}}, api.WriteOptions{})
-			} else {
-				_, _ = svc.DeleteStreamingLocator(ctx, l, api.WriteOptions{})
-			}
-			if _, err := svc.GetStreamingLocator(ctx, l); !dead() {
-				m.loc[l], m.unsure[l] = err == nil, false
-			} else {
-				m.unsure[l] = true
-			}
+}
+
+// stumble makes the runtime fail once at everything it has.
+func (r *memRuntime) stumble() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, e := range r.at.Events {
+		r.fail[e.ID] = 1
+	}
+	for _, o := range r.at.Outputs {
+		r.fail[o.ID] = 1
+	}
+}
+
+// do makes one call. Whether it was refused shows in what is there after.
+func (m *model) do(ctx context.Context, svc *control.Service, dead func() bool, v verb) {
+	name := func(kind string) string { return fmt.Sprint(kind, v.n) }
+	e, a, l := name("e"), name("a"), name("l")
+	look := []string{"event " + e, "output " + e + "/o"}
+	var op *api.Operation
+	switch v.name {
+	case "createEvent":
+		_, op, _ = svc.CreateLiveEvent(ctx, e, rtmp(), api.WriteOptions{AutoStart: v.flag})
+	case "start":
+		op, _ = svc.StartLiveEvent(ctx, e)
+	case "stop":
+		op, _ = svc.StopLiveEvent(ctx, e, api.StopOptions{RemoveOutputsOnStop: v.flag})
+	case "reset":
+		op, _ = svc.ResetLiveEvent(ctx, e)
+	case "allocate":
+		op, _ = svc.AllocateLiveEvent(ctx, e)
+	case "deleteEvent":
+		op, _ = svc.DeleteLiveEvent(ctx, e, api.WriteOptions{})
+	case "updateEvent":
+		_, _ = svc.UpdateLiveEvent(ctx, e, api.Patch(fmt.Sprintf(`{"properties":{"description":"%d"}}`, v.more)), api.WriteOptions{})
+	case "createOutput":
+		_, op, _ = svc.CreateLiveOutput(ctx, e, "o", outputOn(fmt.Sprint("a", v.more)), api.WriteOptions{})
+	case "deleteOutput":
+		op, _ = svc.DeleteLiveOutput(ctx, e, "o", api.WriteOptions{})
+	case "putAsset":
+		_, _, _ = svc.PutAsset(ctx, a, &api.Asset{}, api.WriteOptions{})
+		look = []string{"asset " + a}
+	case "deleteAsset":
+		_, _ = svc.DeleteAsset(ctx, a, api.WriteOptions{})
+		look = []string{"asset " + a, "filter " + a}
+	case "createLocator":
+		p := api.StreamingLocatorProperties{AssetName: a, StreamingPolicyName: "Predefined_ClearStreamingOnly"}
+		if v.flag {
+			p.Filters = []string{"f"}
+		}
+		_, _ = svc.CreateStreamingLocator(ctx, l, &api.StreamingLocator{Properties: p}, api.WriteOptions{})
+		look = []string{"locator " + l}
+	case "deleteLocator":
+		_, _ = svc.DeleteStreamingLocator(ctx, l, api.WriteOptions{})
+		look = []string{"locator " + l}
+	case "putFilter":
+		_, _, _ = svc.PutFilter(ctx, a, "f", &api.Filter{}, api.WriteOptions{})
+		look = []string{"filter " + a}
+	case "deleteFilter":
+		_, _ = svc.DeleteFilter(ctx, a, "f", api.WriteOptions{})
+		look = []string{"filter " + a}
+	default:
+		look = []string{"endpoint s"}
+		switch v.name {
+		case "createEndpoint":
+			units := int32(0)
+			_, op, _ = svc.CreateStreamingEndpoint(ctx, "s", &api.StreamingEndpoint{Tracked: api.Tracked{Location: "local"}, Properties: api.StreamingEndpointProperties{ScaleUnits: &units}}, api.WriteOptions{AutoStart: v.flag})
+		case "startEndpoint":
+			op, _ = svc.StartStreamingEndpoint(ctx, "s")
+		case "stopEndpoint":
+			op, _ = svc.StopStreamingEndpoint(ctx, "s")
+		case "deleteEndpoint":
+			op, _ = svc.DeleteStreamingEndpoint(ctx, "s", api.WriteOptions{})
 		}
 	}
+	if op != nil {
+		m.operations[op.Name] = op.Collection
+	}
+	wait(ctx, svc, dead, op)
+	for _, what := range look {
+		if got := see(svc, what); dead() {
+			m.unsure[what] = true
+		} else {
+			m.state[what], m.unsure[what] = got, false
+		}
+	}
+}
+
+// see returns the state a resource is in, "" when it is not there. Those without states are "there".
+func see(svc *control.Service, what string) string {
+	ctx := context.Background()
+	kind, name, _ := strings.Cut(what, " ")
+	var err error
+	switch kind {
+	case "event":
+		e, err := svc.GetLiveEvent(ctx, name)
+		if err != nil {
+			return ""
+		}
+		return e.Properties.ResourceState + " " + e.Properties.Description
+	case "endpoint":
+		e, err := svc.GetStreamingEndpoint(ctx, name)
+		if err != nil {
+			return ""
+		}
+		return e.Properties.ResourceState
+	case "output":
+		event, output, _ := strings.Cut(name, "/")
+		_, err = svc.GetLiveOutput(ctx, event, output)
+	case "asset":
+		_, err = svc.GetAsset(ctx, name)
+	case "locator":
+		_, err = svc.GetStreamingLocator(ctx, name)
+	case "filter":
+		_, err = svc.GetFilter(ctx, name, "f")
+	}
+	if err != nil {
+		return ""
+	}
+	return "there"
 }
 
 func quiet() control.Options {
@@ -171,30 +301,6 @@ func wait(ctx context.Context, svc *control.Service, dead func() bool, op *api.O
 	}
 }
 
-// settleEvent returns the state an event has when the operation is over.
-func (m *model) settleEvent(ctx context.Context, svc *control.Service, dead func() bool, name string, op *api.Operation) string {
-	wait(ctx, svc, dead, op)
-	e, err := svc.GetLiveEvent(ctx, name)
-	if dead() {
-		m.unsure[name] = true
-		return m.event[name]
-	}
-	m.unsure[name] = false
-	if err != nil {
-		return ""
-	}
-	return e.Properties.ResourceState
-}
-
-func (m *model) look(ctx context.Context, svc *control.Service, dead func() bool, event, out string) {
-	_, err := svc.GetLiveOutput(ctx, event, strings.TrimPrefix(out, event+"/"))
-	if dead() {
-		m.unsure[out] = true
-		return
-	}
-	m.output[out], m.unsure[out] = err == nil, false
-}
-
 // rest restarts on what the disk holds and checks the invariants when the loop is at rest.
 func rest(t *testing.T, disk state.Store, m *model) {
 	t.Helper()
@@ -209,58 +315,107 @@ func rest(t *testing.T, disk state.Store, m *model) {
 	defer loop.Wait()
 	defer cancel()
 	events := atRest(t, svc)
-	d := rt.desired()
-	running := map[string]bool{}
-	for name, want := range m.event {
-		got := ""
-		if e := events[name]; e != nil {
-			got = e.Properties.ResourceState
+	for what, want := range m.state {
+		got := see(svc, what)
+		if !m.unsure[what] && got != want {
+			t.Errorf("%s is %q after the crash, acknowledged was %q", what, got, want)
 		}
-		if !m.unsure[name] && got != want {
-			t.Errorf("event %s is %q after the crash, acknowledged was %q", name, got, want)
-		}
-		m.event[name], m.unsure[name] = got, false
-		running[name] = got == api.Running
 	}
+	for what := range m.unsure {
+		m.state[what] = see(svc, what) // known from now on, whichever it became
+	}
+	clear(m.unsure)
+	for id, collection := range m.operations {
+		if op, err := svc.GetOperation(ctx, collection, id); err != nil || !op.Done() {
+			t.Errorf("the operation %s of %s after the crash: %+v, %v", id, collection, op, err)
+		}
+	}
+	runsWhatIsStored(t, rt.desired(), events)
+	references(t, disk)
+}
+
+// runsWhatIsStored: no running event without state, no output without event, no published locator to nothing.
+func runsWhatIsStored(t *testing.T, d control.Desired, events map[string]*api.LiveEvent) {
+	t.Helper()
+	if len(d.Events) != len(events) {
+		t.Errorf("the runtime has %d events of %d", len(d.Events), len(events))
+	}
+	ids, assets, recorded := map[string]bool{}, map[string]string{}, map[string]bool{}
 	for _, e := range d.Events {
-		if events[e.Name] == nil || e.Running != running[e.Name] {
+		ids[e.ID] = true
+		if events[e.Name] == nil || e.Running != (events[e.Name].Properties.ResourceState == api.Running) {
 			t.Errorf("the runtime has %+v, stored is %v", e, events[e.Name])
 		}
 	}
-	assets := map[string]string{}
 	for _, a := range d.Assets {
 		assets[a.ID] = a.Name
 	}
-	ids := map[string]bool{}
-	for _, e := range d.Events {
-		ids[e.ID] = true
-	}
 	for _, o := range d.Outputs {
-		if !ids[o.EventID] || assets[o.AssetID] == "" {
-			t.Errorf("an output without event or asset: %+v", o)
+		if !ids[o.EventID] || assets[o.AssetID] == "" || recorded[o.AssetID] {
+			t.Errorf("an output without event or asset, or two on one: %+v", o)
 		}
+		recorded[o.AssetID] = true
 	}
 	for _, l := range d.Locators {
 		if assets[l.AssetID] == "" {
 			t.Errorf("a published locator to nothing: %+v", l)
 		}
 	}
-	known := func(what string, of map[string]bool, get func(name string) error) {
-		for name, want := range of {
-			got := get(name) == nil
-			if !m.unsure[name] && got != want {
-				t.Errorf("%s %s there: %v, acknowledged: %v", what, name, got, want)
-			}
-			of[name], m.unsure[name] = got, false
+}
+
+// references: what is stored refers to what is stored, and nothing waits for what has ended.
+func references(t *testing.T, disk state.Store) {
+	t.Helper()
+	type record struct {
+		ID, Name, State, Operation, Status, Output, EventID, AssetID, Asset string
+		Deleting                                                            bool
+	}
+	byKind := map[string]map[string]record{}
+	for _, kind := range []string{"liveEvent", "liveOutput", "streamingEndpoint", "asset", "streamingLocator", "filter", "operation"} {
+		records, err := disk.List(t.Context(), kind)
+		check(t, err)
+		byKind[kind] = map[string]record{}
+		for _, r := range records {
+			var v record
+			check(t, json.Unmarshal(r.Body, &v))
+			byKind[kind][v.ID] = v
 		}
 	}
-	known("asset", m.asset, func(name string) error { _, err := svc.GetAsset(ctx, name); return err })
-	known("locator", m.loc, func(name string) error { _, err := svc.GetStreamingLocator(ctx, name); return err })
-	known("output", m.output, func(name string) error {
-		event, out, _ := strings.Cut(name, "/")
-		_, err := svc.GetLiveOutput(ctx, event, out)
-		return err
-	})
+	rested := []string{api.Stopped, api.StandBy, api.Running}
+	for _, kind := range []string{"liveEvent", "liveOutput", "streamingEndpoint"} {
+		for _, r := range byKind[kind] {
+			if r.Operation != "" || !slices.Contains(rested, r.State) {
+				t.Errorf("the %s %s is %s with operation %q", kind, r.Name, r.State, r.Operation)
+			}
+		}
+	}
+	for _, o := range byKind["operation"] {
+		if o.Status == api.InProgress {
+			t.Errorf("the operation %s never ends", o.ID)
+		}
+	}
+	for _, o := range byKind["liveOutput"] {
+		if byKind["liveEvent"][o.EventID].ID == "" || byKind["asset"][o.AssetID].Output != o.ID {
+			t.Errorf("the output %s has no event, or not its asset: %+v", o.Name, byKind["asset"][o.AssetID])
+		}
+	}
+	assets := map[string]bool{}
+	for _, a := range byKind["asset"] {
+		assets[strings.ToLower(a.Name)] = true
+		if a.Deleting {
+			t.Errorf("the asset %s is still being deleted", a.Name)
+		}
+	}
+	for _, l := range byKind["streamingLocator"] {
+		if byKind["asset"][l.AssetID].ID == "" {
+			t.Errorf("the locator %s has no asset", l.Name)
+		}
+	}
+	for _, f := range byKind["filter"] {
+		if !assets[strings.ToLower(f.Asset)] {
+			t.Errorf("the filter %s has no asset, of %v", f.Name, slices.Sorted(maps.Keys(assets)))
+		}
+	}
 }
 
 // atRest returns the events when no operation is under way any more.
@@ -279,6 +434,7 @@ func atRest(t *testing.T, svc *control.Service) map[string]*api.LiveEvent {
 			case api.Starting, api.Stopping, api.Deleting, api.Allocating:
 				busy = true
 			}
+			busy = busy || e.Properties.ProvisioningState != api.Succeeded
 			outputs, err := svc.ListLiveOutputs(t.Context(), e.Name, api.ListOptions{})
 			if err != nil {
 				busy = true
@@ -288,7 +444,8 @@ func atRest(t *testing.T, svc *control.Service) map[string]*api.LiveEvent {
 				busy = busy || o.Properties.ResourceState != api.Running
 			}
 		}
-		if !busy {
+		endpoint := see(svc, "endpoint s")
+		if busy = busy || endpoint != "" && endpoint != api.Running && endpoint != api.Stopped; !busy {
 			return events
 		}
 		// Waits for a pass of the loop, at most.
@@ -302,138 +459,3 @@ func atRest(t *testing.T, svc *control.Service) map[string]*api.LiveEvent {
 	t.Fatal("the loop does not come to rest")
 	return nil
 }
-
-// TestConcurrentCreates: of many creates of one name one wins, the others get 409, and nothing is there twice.
-func TestConcurrentCreates(t *testing.T) {
-	p := startMem(t)
-	ctx := t.Context()
-	must[*api.Asset](t)(p.PutAsset(ctx, "a", &api.Asset{}))
-	creates := map[string]func() error{
-		"event": func() error {
-			_, err := p.CreateLiveEvent(ctx, "one", rtmp(), api.WriteOptions{AutoStart: true})
-			return err
-		},
-		"endpoint": func() error {
-			units := int32(0)
-			e := &api.StreamingEndpoint{Tracked: api.Tracked{Location: "local"}, Properties: api.StreamingEndpointProperties{ScaleUnits: &units}}
-			_, err := p.CreateStreamingEndpoint(ctx, "one", e, api.WriteOptions{})
-			return err
-		},
-		"locator": func() error {
-			_, err := p.CreateStreamingLocator(ctx, "one", &api.StreamingLocator{Properties: api.StreamingLocatorProperties{AssetName: "a", StreamingPolicyName: "Predefined_ClearStreamingOnly"}})
-			return err
-		},
-	}
-	for what, create := range creates {
-		var all sync.WaitGroup
-		var mu sync.Mutex
-		won := 0
-		for range 100 {
-			all.Go(func() {
-				err := create()
-				mu.Lock()
-				defer mu.Unlock()
-				if err == nil {
-					won++
-				} else {
-					wantError(t, err, 409, api.CodeConflict)
-				}
-			})
-		}
-		all.Wait()
-		if won != 1 {
-			t.Errorf("%s: %d creates won", what, won)
-		}
-	}
-	// Many outputs on one asset: one records.
-	var all sync.WaitGroup
-	var mu sync.Mutex
-	won := 0
-	for i := range 30 {
-		all.Go(func() {
-			if _, err := p.CreateLiveOutput(ctx, "one", fmt.Sprint("o", i), outputOn("a")); err == nil {
-				mu.Lock()
-				won++
-				mu.Unlock()
-			}
-		})
-	}
-	all.Wait()
-	if won != 1 || len(p.runtime.desired().Outputs) != 1 {
-		t.Errorf("%d outputs on one asset, %d run", won, len(p.runtime.desired().Outputs))
-	}
-}
-
-// TestKilled: a copy of the state file, as a kill -9 leaves it, brings everything back.
-func TestKilled(t *testing.T) {
-	path := filepath.Join(t.TempDir(), boltstate.FileName)
-	store, err := boltstate.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer store.Close()
-	p := start(t, store, control.Quotas{})
-	ctx := t.Context()
-	must[*api.LiveEvent](t)(p.CreateLiveEvent(ctx, "e", rtmp(), api.WriteOptions{AutoStart: true}))
-	must[*api.Asset](t)(p.PutAsset(ctx, "a", &api.Asset{}))
-	must[*api.LiveOutput](t)(p.CreateLiveOutput(ctx, "e", "o", outputOn("a")))
-	release := p.runtime.hold()
-	defer release()
-	first := p.raw(t, "DELETE", "~/liveEvents/e/liveOutputs/o", "") // under way at the crash
-	before := p.runtime.desired()
-	b, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	killed := filepath.Join(t.TempDir(), boltstate.FileName)
-	if err := os.WriteFile(killed, b, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	store2, err := boltstate.Open(killed)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer store2.Close()
-	again := start(t, store2, control.Quotas{})
-	first.header.Set("Azure-AsyncOperation", strings.Replace(first.header.Get("Azure-AsyncOperation"), p.url, again.url, 1))
-	first.header.Set("Location", strings.Replace(first.header.Get("Location"), p.url, again.url, 1))
-	if status, location := again.follow(t, first); status != "Succeeded" || location.status != 204 {
-		t.Errorf("the operation under way ended as %s, %d", status, location.status)
-	}
-	d := again.runtime.desired()
-	if len(d.Events) != 1 || !reflect.DeepEqual(d.Events, before.Events) || len(d.Outputs) != 0 || len(d.Assets) != 1 || d.Assets[0].ManifestName != "o" || !d.EndpointRunning {
-		t.Errorf("after the kill the runtime was brought to %+v", d)
-	}
-}
-
-// TestKilledDelete: an asset whose deletion was acknowledged, or under way, at the crash has its files removed after it; its
-// name and container are not free before.
-func TestKilledDelete(t *testing.T) {
-	disk := memstate.New()
-	svc, err := control.New(disk, &memRuntime{}, quiet())
-	check(t, err)
-	gone, cancel := context.WithCancel(t.Context())
-	cancel() // nobody waits for the loop, which does not run
-	a := &api.Asset{Properties: api.AssetProperties{Container: "shelf"}}
-	must[*api.Asset](t)(first3(svc.PutAsset(gone, "a", a, api.WriteOptions{})))
-	must[bool](t)(svc.DeleteAsset(gone, "a", api.WriteOptions{}))
-	for _, name := range []string{"a", "b"} {
-		if _, _, err := svc.PutAsset(gone, name, a, api.WriteOptions{}); api.StatusOf(err) != 409 {
-			t.Errorf("%s before the files are gone: %v", name, err)
-		}
-	}
-	if _, err := svc.GetAsset(gone, "a"); api.StatusOf(err) != 404 {
-		t.Errorf("a deleted asset: %v", err)
-	}
-	p := start(t, disk, control.Quotas{})
-	must[*api.LiveEvent](t)(p.CreateLiveEvent(t.Context(), "e", rtmp(), api.WriteOptions{})) // after the first pass
-	p.runtime.mu.Lock()
-	removed := p.runtime.removed
-	p.runtime.mu.Unlock()
-	if len(removed) == 0 || removed[0].Container != "shelf" {
-		t.Errorf("after the restart the runtime was told to remove %+v", removed)
-	}
-	must[*api.Asset](t)(p.PutAsset(t.Context(), "b", a))
-}
-
-func first3[A, B any](a A, _ B, err error) (A, error) { return a, err }
