@@ -37,6 +37,7 @@ func routes(s Service) []route {
 	t.liveOutputs(s)
 	t.streamingEndpoints(s)
 	t.assets(s)
+	t.recordings(s)
 	t.tracks(s)
 	t.filters(s, "/assets/{asset}/assetFilters", "AssetFilters", func(c *call) string { return c.params[0] })
 	t.filters(s, "/accountFilters", "AccountFilters", func(*call) string { return "" })

@@ -16,6 +16,7 @@ type Service interface {
 	LiveOutputService
 	StreamingEndpointService
 	AssetService
+	RecordingService
 	TrackService
 	FilterService
 	StreamingLocatorService

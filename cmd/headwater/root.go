@@ -108,8 +108,11 @@ func (a *app) trust(name string) (*tls.Config, error) {
 	return &tls.Config{RootCAs: roots, ServerName: name, MinVersion: tls.VersionTLS12}, nil
 }
 
-// client returns a client for the control API that the flags, the environment or the data directory name.
-func (a *app) client() (*api.Client, error) {
+// requestTimeout bounds a request to the control API, but for those that move files.
+const requestTimeout = 30 * time.Second
+
+// client returns a client for the control API that the flags, the environment or the data directory name. A timeout of 0 is none.
+func (a *app) client(timeout time.Duration) (*api.Client, error) {
 	o := api.ClientOptions{BaseURL: a.control, Token: a.token}
 	if o.BaseURL == "" {
 		o.BaseURL = os.Getenv("HEADWATER_CONTROL")
@@ -131,8 +134,9 @@ func (a *app) client() (*api.Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	o.HTTP = &http.Client{Timeout: timeout}
 	if trusted != nil {
-		o.HTTP = &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: trusted}}
+		o.HTTP.Transport = &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: trusted}
 	}
 	if o.Token == "" {
 		o.Token = os.Getenv("HEADWATER_TOKEN")
@@ -154,7 +158,18 @@ func (a *app) client() (*api.Client, error) {
 // call adapts a function that needs a client.
 func (a *app) call(f func(cmd *cobra.Command, c *api.Client, args []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
-		c, err := a.client()
+		c, err := a.client(requestTimeout)
+		if err != nil {
+			return err
+		}
+		return f(cmd, c, args)
+	}
+}
+
+// callLong is call for what may take as long as copying files does.
+func (a *app) callLong(f func(cmd *cobra.Command, c *api.Client, args []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		c, err := a.client(0)
 		if err != nil {
 			return err
 		}

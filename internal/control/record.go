@@ -62,6 +62,7 @@ type assetRec struct {
 	Properties   api.AssetProperties `json:"properties"`
 	ManifestName string              `json:"manifestName,omitempty"` // of the recording; stays when its output is gone
 	Output       string              `json:"output,omitempty"`       // ID of the one output that ever recorded into it
+	Ended        time.Time           `json:"ended,omitzero"`         // when the recording did; zero: it has not
 	Deleting     bool                `json:"deleting,omitempty"`     // hidden; goes when its files are gone
 }
 

@@ -19,6 +19,8 @@ type Options struct {
 	IngestBases []string
 	// OriginBase is the URL of the origin as viewers reach it: "http://media.example:8080".
 	OriginBase string
+	// Archive makes recordings of recordings; nil: that is refused.
+	Archive Archive
 	// DataDir is named in messages about where assets are kept.
 	DataDir string
 	Account api.AccountID    // zero: api.DefaultAccount

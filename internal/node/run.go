@@ -66,6 +66,7 @@ type node struct {
 	state   *boltstate.Store
 	spools  *fsstore.Store
 	assets  *fsstore.Store
+	staging *fsstore.Store // of assets that are being made of others
 	metrics *metrics
 	runtime *runtime
 	control *control.Service
@@ -103,6 +104,9 @@ func open(cfg Config) (n *node, err error) {
 		return n, err
 	}
 	if n.assets, err = fsstore.New(filepath.Join(cfg.DataDir, "assets"), opt); err != nil {
+		return n, err
+	}
+	if n.staging, err = openStaging(filepath.Join(cfg.DataDir, "staging"), opt); err != nil {
 		return n, err
 	}
 	clock := newClock()
@@ -148,7 +152,7 @@ func open(cfg Config) (n *node, err error) {
 	n.runtime = newRuntime(ctx, clock, n.spools, n.assets, n.metrics, cfg)
 	n.metrics.watch(n.runtime)
 	n.control, err = control.New(n.state, &firstApply{runtime: n.runtime, done: n.applied}, control.Options{
-		IngestBases: n.ready.Ingest, OriginBase: n.ready.Origin, DataDir: cfg.DataDir, Quotas: quotas, Log: cfg.Log,
+		IngestBases: n.ready.Ingest, OriginBase: n.ready.Origin, DataDir: cfg.DataDir, Archive: &recordings{n.assets, n.staging}, Quotas: quotas, Log: cfg.Log,
 	})
 	return n, err
 }
@@ -316,6 +320,9 @@ func (n *node) close() error {
 	}
 	if n.assets != nil {
 		errs = append(errs, n.assets.Close())
+	}
+	if n.staging != nil {
+		errs = append(errs, n.staging.Close())
 	}
 	if n.state != nil {
 		errs = append(errs, n.state.Close())
