@@ -23,7 +23,7 @@ var commandOf = map[string]string{
 	"StreamingEndpoints_Delete": "endpoint delete", "StreamingEndpoints_Start": "endpoint start", "StreamingEndpoints_Stop": "endpoint stop", "StreamingEndpoints_Scale": "endpoint scale",
 	"StreamingEndpoints_Skus": "endpoint skus", "StreamingEndpoints_AsyncOperation": "(commands wait)", "StreamingEndpoints_OperationLocation": "(commands wait)",
 	"Assets_List": "asset list", "Assets_Get": "asset show", "Assets_CreateOrUpdate": "asset create", "Assets_Update": "asset update", "Assets_Delete": "asset delete",
-	"Assets_ListStreamingLocators": "asset show", "Assets_ListContainerSas": "(always refused)", "Assets_GetEncryptionKey": "(always refused)",
+	"Assets_ListStreamingLocators": "asset show", "Assets_Import": "asset import", "Assets_Clip": "asset clip", "Assets_ListContainerSas": "(always refused)", "Assets_GetEncryptionKey": "(always refused)",
 	"Tracks_List": "asset tracks", "Tracks_Get": "asset tracks", "Tracks_CreateOrUpdate": "(always refused)", "Tracks_Update": "(always refused)", "Tracks_Delete": "(always refused)",
 	"Tracks_UpdateTrackData": "(always refused)",
 	"AssetFilters_List":      "filter list", "AssetFilters_Get": "filter show", "AssetFilters_CreateOrUpdate": "filter create", "AssetFilters_Update": "filter update", "AssetFilters_Delete": "filter delete",
