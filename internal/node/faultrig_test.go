@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -39,10 +40,12 @@ type faultRig struct {
 	base    string
 	dir     string
 	began   time.Time
-	pipes   *pipes        // to the ingest server, when there is one
-	stop    func()        // ends it
-	next    time.Time     // when the viewer looks next
-	every   time.Duration // how often he looks
+	pipes   *pipes                          // to the ingest server, when there is one
+	stop    func()                          // ends it
+	connect func() net.Conn                 // to it, instead of by pipes
+	remote  func(path string) (int, string) // fetches through a socket, instead of by calling the handler
+	next    time.Time                       // when the viewer looks next
+	every   time.Duration                   // how often he looks
 
 	lists   map[string]*seenList // by rendition
 	objects map[string]seenMedia // every segment ever fetched, by name: it never changes
@@ -81,39 +84,42 @@ const (
 func faults(t *testing.T, f func(r *faultRig)) {
 	t.Parallel()
 	dir := t.TempDir()
-	synctest.Test(t, func(t *testing.T) {
-		r := &faultRig{t: t, dir: dir, began: time.Now(), next: time.Now(), every: 200 * time.Millisecond, lists: map[string]*seenList{}, objects: map[string]seenMedia{}, bad: map[string]bool{}}
-		log := slog.New(slog.DiscardHandler)
-		spools, err := fsstore.New(dir+"/events", fsstore.Options{Sync: time.Second})
-		if err != nil {
-			t.Fatal(err)
-		}
-		assets, err := fsstore.New(dir+"/assets", fsstore.Options{Sync: time.Second})
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.rt = newRuntime(t.Context(), newClock(), spools, assets, newMetrics(), Config{Log: log, PreviewSpan: time.Minute, InputLost: 10 * time.Second})
-		r.desired = control.Desired{
-			EndpointRunning: true,
-			Events:          []control.EventSpec{{ID: "e", Name: "e", Token: "token", PreviewID: faultPreview, Running: true, SegmentTarget: 2 * time.Second, Parts: true}},
-			Assets:          []control.AssetSpec{{ID: "a", Name: "a", Container: "asset", ManifestName: "show"}},
-			Outputs:         []control.OutputSpec{{ID: "o", Name: "o", EventID: "e", AssetID: "a", ManifestName: "show", ArchiveWindow: 10 * time.Minute}},
-			Locators:        []control.LocatorSpec{{ID: faultLocator, AssetID: "a", HLS: true, DASH: true}},
-		}
-		r.apply()
-		r.handler = origin.NewHandler(origin.Options{Resolver: r.rt})
-		r.base = "/" + faultLocator + "/show.ism/"
-		f(r)
-		r.finish()
-		if r.stop != nil {
-			r.stop()
-		}
-		if err := r.rt.close(); err != nil {
-			t.Error(err)
-		}
-		spools.Close()
-		assets.Close()
-	})
+	synctest.Test(t, func(t *testing.T) { watched(t, dir, 10*time.Minute, f) })
+}
+
+// watched runs f on a running event that is recorded with the given window and published, watched throughout.
+func watched(t *testing.T, dir string, window time.Duration, f func(r *faultRig)) {
+	r := &faultRig{t: t, dir: dir, began: time.Now(), next: time.Now(), every: 200 * time.Millisecond, lists: map[string]*seenList{}, objects: map[string]seenMedia{}, bad: map[string]bool{}}
+	log := slog.New(slog.DiscardHandler)
+	spools, err := fsstore.New(dir+"/events", fsstore.Options{Sync: time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	assets, err := fsstore.New(dir+"/assets", fsstore.Options{Sync: time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.rt = newRuntime(t.Context(), newClock(), spools, assets, newMetrics(), Config{Log: log, PreviewSpan: time.Minute, InputLost: 10 * time.Second})
+	r.desired = control.Desired{
+		EndpointRunning: true,
+		Events:          []control.EventSpec{{ID: "e", Name: "e", Token: "token", PreviewID: faultPreview, Running: true, SegmentTarget: 2 * time.Second, Parts: true}},
+		Assets:          []control.AssetSpec{{ID: "a", Name: "a", Container: "asset", ManifestName: "show"}},
+		Outputs:         []control.OutputSpec{{ID: "o", Name: "o", EventID: "e", AssetID: "a", ManifestName: "show", ArchiveWindow: window}},
+		Locators:        []control.LocatorSpec{{ID: faultLocator, AssetID: "a", HLS: true, DASH: true}},
+	}
+	r.apply()
+	r.handler = origin.NewHandler(origin.Options{Resolver: r.rt})
+	r.base = "/" + faultLocator + "/show.ism/"
+	f(r)
+	r.finish()
+	if r.stop != nil {
+		r.stop()
+	}
+	if err := r.rt.close(); err != nil {
+		t.Error(err)
+	}
+	spools.Close()
+	assets.Close()
 }
 
 func (r *faultRig) apply() {
@@ -156,6 +162,9 @@ func (r *faultRig) complain(format string, args ...any) {
 }
 
 func (r *faultRig) get(name string) (int, string) {
+	if r.remote != nil {
+		return r.remote(r.base + name)
+	}
 	w := httptest.NewRecorder()
 	r.handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, r.base+name, nil))
 	return w.Code, w.Body.String()

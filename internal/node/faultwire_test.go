@@ -73,9 +73,15 @@ func (r *faultRig) serve() {
 // dial connects and publishes.
 func (r *faultRig) dial(app, name string) *wire {
 	r.t.Helper()
-	r.serve()
-	ours, theirs := net.Pipe()
-	r.pipes.conns <- theirs
+	var ours net.Conn
+	if r.connect != nil {
+		ours = r.connect()
+	} else {
+		r.serve()
+		var theirs net.Conn
+		ours, theirs = net.Pipe()
+		r.pipes.conns <- theirs
+	}
 	w := &wire{r: r, nc: ours, chunk: 128}
 	go func() {
 		buf := make([]byte, 4096)

@@ -12,11 +12,11 @@ import (
 	"headwater.stream/internal/media"
 )
 
-// soakFor is how much media the soak test sends: HEADWATER_SOAK, or a minute.
-func soakFor(t *testing.T) time.Duration {
-	s := os.Getenv("HEADWATER_SOAK")
+// soakFor is how long a soak test lasts: what the environment says, or otherwise.
+func soakFor(t *testing.T, variable string, otherwise time.Duration) time.Duration {
+	s := os.Getenv(variable)
 	if s == "" {
-		return time.Minute
+		return otherwise
 	}
 	d, err := time.ParseDuration(s)
 	if err != nil {
@@ -28,7 +28,7 @@ func soakFor(t *testing.T) time.Duration {
 // TestSoak sends media in fake time with a random fault at every turn. What a viewer sees is held to the rules throughout;
 // goroutines, descriptors, memory and directory entries stay where they were after the first tenth.
 func TestSoak(t *testing.T) {
-	length := soakFor(t)
+	length := soakFor(t, "HEADWATER_SOAK", time.Minute)
 	faults(t, func(r *faultRig) {
 		if length > 10*time.Minute {
 			r.every = 2 * time.Second
@@ -54,6 +54,16 @@ func TestSoak(t *testing.T) {
 
 // turn is one publish with one fault.
 func (r *faultRig) turn(rnd *rand.Rand) {
+	p, d := randomFault(rnd)
+	s := r.send(p, d)
+	if err := s.Close(); err != nil {
+		r.complain("closing: %v", err)
+	}
+	r.wait(time.Duration(rnd.IntN(12_000)) * time.Millisecond)
+}
+
+// randomFault returns a publisher with one fault, and how long it sends.
+func randomFault(rnd *rand.Rand) (publisher, time.Duration) {
 	p := publisher{
 		fps: []float64{24, 25, 30, 23.976, 29.97, 50, 60}[rnd.IntN(7)], audio: []int{44100, 48000, 0}[rnd.IntN(3)], gop: 10 + rnd.IntN(150),
 		start: rnd.Int64N(1 << 32), size: []string{"", "other"}[rnd.IntN(2)],
@@ -75,11 +85,7 @@ func (r *faultRig) turn(rnd *rand.Rand) {
 		away := rnd.Float64() * 8000
 		p.mutate = func(ms float64, _ int, _ *media.Sample) bool { return ms < at || ms > at+away }
 	}
-	s := r.send(p, d)
-	if err := s.Close(); err != nil {
-		r.complain("closing: %v", err)
-	}
-	r.wait(time.Duration(rnd.IntN(12_000)) * time.Millisecond)
+	return p, d
 }
 
 // usage is what a process may leak.
