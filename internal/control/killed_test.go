@@ -58,6 +58,35 @@ func TestConcurrentCreates(t *testing.T) {
 			t.Errorf("%s: %d creates won", what, won)
 		}
 	}
+	// An asset is made or updated: one makes it, and all see the same.
+	made, ids := make(chan int, 100), make(chan any, 100)
+	var puts sync.WaitGroup
+	for range 100 {
+		puts.Go(func() {
+			a := p.raw(t, "PUT", "~/assets/one", "{}")
+			made <- a.status
+			ids <- a.property("properties.assetId")
+		})
+	}
+	puts.Wait()
+	created, id := 0, <-ids
+	for range 99 {
+		if other := <-ids; other != id {
+			t.Errorf("two assets of one name: %v and %v", id, other)
+		}
+	}
+	for range 100 {
+		switch status := <-made; status {
+		case 201:
+			created++
+		case 200:
+		default:
+			t.Errorf("a concurrent PUT of an asset: %d", status)
+		}
+	}
+	if created != 1 {
+		t.Errorf("%d PUTs made the asset", created)
+	}
 	// Many outputs on one asset: one records.
 	var all sync.WaitGroup
 	var mu sync.Mutex
