@@ -115,7 +115,7 @@ func repair(dir Dir) (timeline.State, error) {
 
 func endedView(st timeline.State) *media.View {
 	h := st.Header
-	v := &media.View{Revision: 1, Anchor: h.Anchor, SegmentTarget: h.SegmentTarget, Ranges: h.Ranges, Ended: true}
+	v := &media.View{Revision: 1, Anchor: h.Anchor, SegmentTarget: h.SegmentTarget, Ranges: h.Ranges, Events: st.Events, Ended: true}
 	for _, r := range h.Renditions {
 		segs := st.Segments[r.Name]
 		if len(segs) == 0 {

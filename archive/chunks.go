@@ -18,7 +18,7 @@ const maxMoof = 1 << 20
 // trunSync is the sample_is_non_sync_sample bit (ISO 14496-12 8.8.3.1).
 const sampleNonSync = 0x00010000
 
-// ScanParts reads a segment file of size bytes and returns its parts, without bodies, each one a moof with its mdat. It
+// ScanParts reads a segment file of size bytes and returns its parts, without bodies, each one a moof with its mdat, behind emsg boxes if any. It
 // stops at the first that is not whole: end is where that begins, size if all are.
 func ScanParts(f io.ReaderAt, size int64, s media.Segment) (parts []media.Part, end int64, err error) {
 	for end+8 <= size {
@@ -36,8 +36,19 @@ func ScanParts(f io.ReaderAt, size int64, s media.Segment) (parts []media.Part, 
 	return parts, end, nil
 }
 
-// scanPart reads the part that begins at pos; ok is false when it is not whole.
-func scanPart(f io.ReaderAt, pos, size int64) (p media.Part, next int64, ok bool, err error) {
+// scanPart reads the part that begins at start, which may be with emsg boxes; ok is false when it is not whole.
+func scanPart(f io.ReaderAt, start, size int64) (p media.Part, next int64, ok bool, err error) {
+	pos := start
+	for {
+		n, ok, err := box(f, pos, size, "emsg")
+		if err != nil {
+			return p, 0, false, err
+		}
+		if !ok {
+			break
+		}
+		pos += n
+	}
 	moof, ok, err := box(f, pos, size, "moof")
 	if !ok || err != nil {
 		return p, 0, false, err
@@ -58,7 +69,7 @@ func scanPart(f io.ReaderAt, pos, size int64) (p media.Part, next int64, ok bool
 	if !is || m.Traf == nil || m.Traf.Tfdt == nil || m.Traf.Trun == nil || len(m.Traf.Trun.Samples) == 0 {
 		return p, 0, false, nil
 	}
-	p = media.Part{Start: int64(m.Traf.Tfdt.BaseMediaDecodeTime()), Offset: uint32(pos), Size: uint32(moof + mdat)}
+	p = media.Part{Start: int64(m.Traf.Tfdt.BaseMediaDecodeTime()), Offset: uint32(start), Size: uint32(pos - start + moof + mdat)}
 	for _, s := range m.Traf.Trun.Samples {
 		p.Duration += int64(s.Dur)
 	}

@@ -49,6 +49,9 @@ func (r *Recorder) write(v *media.View) error {
 	if err := r.saveHeader(v); err != nil {
 		return err
 	}
+	if err := r.writeEvents(v); err != nil {
+		return err
+	}
 	for i := range v.Renditions {
 		m := &v.Renditions[i]
 		if err := r.writeRendition(m); err != nil {
@@ -193,7 +196,7 @@ func (r *Recorder) Finish() {
 			top = max(top, rec.segments[n-1].Number)
 		}
 	}
-	v := &media.View{Revision: from.Revision + 1, Anchor: from.Anchor, SegmentTarget: from.SegmentTarget, PartTarget: from.PartTarget, Ranges: r.ranges, Ended: true}
+	v := &media.View{Revision: from.Revision + 1, Anchor: from.Anchor, SegmentTarget: from.SegmentTarget, PartTarget: from.PartTarget, Ranges: r.ranges, Events: r.events, Ended: true}
 	for _, rec := range r.rends {
 		r.level(rec, top)
 		v.Renditions = append(v.Renditions, ended(media.Rendition{Name: rec.name, Kind: rec.kind, Timescale: rec.scale, Inits: rec.inits, Segments: rec.segments[:len(rec.segments):len(rec.segments)]}))

@@ -48,6 +48,7 @@ type Recorder struct {
 	rends   []*recording
 	first   uint64
 	ranges  []media.Range
+	events  []media.Event // shared with Views: only appended to and cut from the front
 	archive slider
 	rewind  slider
 	final   *media.View             // set by Finish
@@ -115,7 +116,7 @@ func firstNumber(v *media.View) uint64 {
 }
 
 func (r *Recorder) resume(st timeline.State) {
-	r.ranges = st.Header.Ranges
+	r.ranges, r.events = st.Header.Ranges, st.Events
 	for _, h := range st.Header.Renditions {
 		rec := &recording{name: h.Name, kind: h.Kind, scale: h.Timescale, inits: h.Inits, segments: st.Segments[h.Name], next: r.first}
 		if n := len(rec.segments); n > 0 {
@@ -223,8 +224,9 @@ func (r *Recorder) derive(from *media.View) *media.View {
 			r.ranges = append(r.ranges[:n:n], g)
 		}
 	}
-	r.trim()
-	v.Ranges = r.ranges
+	r.followEvents(from)
+	r.trim(from.SegmentTarget)
+	v.Ranges, v.Events = r.ranges, r.events
 	for _, rec := range r.rends {
 		v.Renditions = append(v.Renditions, r.list(rec, from.Find(rec.name)))
 	}
@@ -260,7 +262,7 @@ func (rec *recording) follow(s *media.Rendition, first uint64) {
 }
 
 // trim cuts what has left the archive window, by number, alike in all renditions.
-func (r *Recorder) trim() {
+func (r *Recorder) trim(target time.Duration) {
 	if len(r.rends) == 0 || len(r.rends[0].segments) == 0 {
 		return
 	}
@@ -270,6 +272,7 @@ func (r *Recorder) trim() {
 	for len(r.ranges) > 1 && r.ranges[1].Epoch <= lead.segments[0].Epoch {
 		r.ranges = r.ranges[1:]
 	}
+	r.trimEvents(lead, target)
 	for _, rec := range r.rends {
 		for len(rec.segments) > 1 && rec.segments[0].Number < floor {
 			rec.segments = rec.segments[1:]

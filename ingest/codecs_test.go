@@ -93,6 +93,10 @@ func (s *cmafSession) Part(i int, p media.Part, _ bool) error {
 	return nil
 }
 
+func (s *cmafSession) Event(media.Event) (bool, error) { return true, nil }
+
+func (s *cmafSession) WriteEvent(e media.Event) error { _, err := s.p.Event(e); return err }
+
 func (s *cmafSession) Cut(i int) error {
 	s.ranges[len(s.ranges)-1].open[i] = false
 	return nil

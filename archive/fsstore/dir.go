@@ -29,7 +29,8 @@ type Dir struct {
 	saved  bool            // a header was saved since it was opened: Close says that it was closed
 	inits  map[string]bool // initialization sections that are files already
 
-	rends map[string]*rendition
+	rends  map[string]*rendition
+	events events
 }
 
 // rendition is the writer's side of a rendition's files.
@@ -331,6 +332,7 @@ func (d *Dir) Close() error {
 		}
 	}
 	d.rends = map[string]*rendition{}
+	d.closeEvents()
 	err := d.sync.close()
 	d.mu.Lock()
 	mark := d.saved && err == nil && !d.info.Ended

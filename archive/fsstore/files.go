@@ -134,6 +134,9 @@ func (d *Dir) Load() (timeline.State, bool, error) {
 			return st, false, err
 		}
 	}
+	if st.Events, err = d.loadEvents(); err != nil {
+		return st, false, err
+	}
 	d.mu.Lock()
 	d.header, d.info = h, archive.Info{ManifestName: info.ManifestName, First: info.First, Ended: info.Ended}
 	d.mu.Unlock()

@@ -89,6 +89,7 @@ func Run(t *testing.T, reopen func() archive.Store) {
 	t.Run("crash", func(t *testing.T) { testCrash(t, open) })
 	t.Run("drop", func(t *testing.T) { testDrop(t, open) })
 	t.Run("inits", func(t *testing.T) { testInits(t, open) })
+	t.Run("events", func(t *testing.T) { testEvents(t, open) })
 	t.Run("link", func(t *testing.T) { testLink(t, open) })
 	t.Run("remove", func(t *testing.T) {
 		d := open(t, "gone")

@@ -14,6 +14,7 @@ type View struct {
 
 	Renditions []Rendition // video first; order and names never change, new ones are appended
 	Ranges     []Range     // the discontinuity ranges of the segments, oldest first
+	Events     []Event     // timed metadata, in the order announced; also such as has left the window. Shared: never append to it
 	Ended      bool        // nothing will be added: ENDLIST, type="static"
 	Trimmed    bool        // media before the first segments was there, and has left the window
 

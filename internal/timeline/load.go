@@ -15,6 +15,7 @@ func (t *Timeline) load(spool Spool) error {
 	}
 	t.header = st.Header
 	t.header.Renditions = nil
+	t.events = st.Events
 	for _, h := range st.Header.Renditions {
 		r := &rendition{name: h.Name, kind: h.Kind, scale: h.Timescale, inits: h.Inits, next: st.Header.Number}
 		r.sealed = append(r.sealed, st.Segments[h.Name]...)

@@ -37,6 +37,7 @@ type State struct {
 	Segments map[string][]media.Segment // sealed, by rendition: consecutive numbers, ascending
 	Sums     map[string][]uint32        // CRC-32C of each of Segments, 0: not known; nil where the spool has none
 	Unsealed map[string][]media.Segment // segment files without an index record, ascending: only Number and Epoch are set
+	Events   []media.Event              // timed metadata, in the order announced
 	// Lost tells that the machine stopped without the spool being closed: what was written last may be gone.
 	Lost bool
 }
@@ -58,6 +59,9 @@ type Spool interface {
 	Recover(rendition string, s media.Segment, sealed bool) ([]media.Part, error)
 	// Drop forgets all segments with numbers below that, files too.
 	Drop(rendition string, below uint64) error
+	// SaveEvents stores the events that are not stored yet, which are the last of list, and may forget what is not in list.
+	// They survive what Append's bytes survive.
+	SaveEvents(list []media.Event) error
 	// Open opens a segment's file. It is called by readers, at any time. media.ErrNotFound when there is none.
 	Open(rendition string, s media.Segment) (media.File, error)
 }

@@ -19,6 +19,7 @@ const (
 	opAppend
 	opSeal
 	opDrop
+	opEvents
 )
 
 type op struct {
@@ -31,6 +32,7 @@ type op struct {
 	below     uint64
 	body      []byte
 	header    *Header
+	events    []media.Event
 	done      chan struct{}
 }
 
@@ -177,6 +179,8 @@ func (s *spooler) do(o op) {
 		err = s.spool.Seal(o.rendition, o.seg)
 	case opDrop:
 		err = s.spool.Drop(o.rendition, o.below)
+	case opEvents: // what fails is in the next list too
+		err = s.spool.SaveEvents(o.events)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

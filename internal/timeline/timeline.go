@@ -43,6 +43,7 @@ type Timeline struct {
 	rends  []*rendition
 	slots  []*rendition // of the open range
 	rev    uint64
+	events []media.Event // shared with Views: only appended to and cut from the front
 }
 
 // state is what readers load: a View, what is kept beyond it, and the gate that the next state closes.

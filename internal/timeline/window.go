@@ -23,6 +23,7 @@ func (t *Timeline) slide() {
 			break
 		}
 	}
+	t.pruneEvents()
 	for _, r := range t.rends {
 		if len(r.sealed) == 0 {
 			continue
@@ -135,7 +136,7 @@ func (t *Timeline) publish() {
 	t.rev = max(t.rev+1, uint64(t.opt.Now().UnixMicro()))
 	v := &media.View{
 		Revision: t.rev, Anchor: t.header.Anchor, SegmentTarget: t.header.SegmentTarget, PartTarget: t.header.PartTarget,
-		Renditions: make([]media.Rendition, len(t.rends)), Ranges: t.header.Ranges,
+		Renditions: make([]media.Rendition, len(t.rends)), Ranges: t.header.Ranges, Events: t.events,
 	}
 	if !t.header.Parts {
 		v.PartTarget = 0

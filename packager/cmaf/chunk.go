@@ -3,7 +3,6 @@ package cmaf
 import (
 	"fmt"
 
-	"github.com/Eyevinn/mp4ff/bits"
 	"github.com/Eyevinn/mp4ff/mp4"
 
 	"headwater.stream/internal/media"
@@ -39,8 +38,9 @@ func (c *chunk) empty() bool { return len(c.samples) == 0 }
 // independent says whether the chunk begins with a sync sample (RFC 8216bis 4.4.4.9 INDEPENDENT).
 func (c *chunk) independent() bool { return len(c.samples) > 0 && c.samples[0].Flags == flagsSync }
 
-// encode makes the moof and mdat in one exact block and empties the chunk; the next one starts where this one ends.
-func (c *chunk) encode() (media.Part, error) {
+// encode makes the moof and mdat, behind the events that are due, in one exact block and empties the chunk; the next one
+// starts where this one ends.
+func (c *chunk) encode(events []media.Event, timescale uint32) (media.Part, error) {
 	frag, err := mp4.CreateFragment(c.seq, trackID)
 	if err != nil {
 		return media.Part{}, fmt.Errorf("cmaf: making moof: %w", err)
@@ -50,11 +50,11 @@ func (c *chunk) encode() (media.Part, error) {
 	traf.Tfdt.Version = 1 // 64 bits always (CMAF 7.5.16)
 	traf.Trun.Samples = c.samples
 	frag.Mdat.AddSampleDataPart(c.data)
-	sw := bits.NewFixedSliceWriter(int(frag.Size()))
-	if err := frag.EncodeSW(sw); err != nil {
-		return media.Part{}, fmt.Errorf("cmaf: encoding part: %w", err)
+	body, err := encodeChunk(events, timescale, frag)
+	if err != nil {
+		return media.Part{}, err
 	}
-	p := media.Part{Start: c.start, Duration: c.dur, Independent: c.independent(), Body: sw.Bytes(), Size: uint32(sw.Offset())}
+	p := media.Part{Start: c.start, Duration: c.dur, Independent: c.independent(), Body: body, Size: uint32(len(body))}
 	c.data, c.samples, c.start, c.dur = c.data[:0], c.samples[:0], c.start+c.dur, 0
 	c.seq++
 	return p, nil

@@ -15,7 +15,7 @@ func (p *Packager) writeLead(t *track, s media.Sample, idr bool) error {
 	elapsed, half := dts-t.segStart, t.video.period()/2
 	switch {
 	case elapsed == 0:
-	case idr && (elapsed >= t.aim-half || elapsed+t.gop > t.limit):
+	case idr && (elapsed >= t.aim-half || elapsed+t.gop > t.limit || p.splicesAt(t, dts)):
 		if err := p.cutLead(t, dts); err != nil {
 			return err
 		}
@@ -93,7 +93,7 @@ func (p *Packager) predicted() int64 {
 	}
 	half := t.video.period() / 2
 	at := t.lastIDR + t.gop
-	for at-t.segStart < t.aim-half && at-t.segStart+t.gop <= t.limit {
+	for at-t.segStart < t.aim-half && at-t.segStart+t.gop <= t.limit && !p.splicesAt(t, at) {
 		at += t.gop
 	}
 	return at

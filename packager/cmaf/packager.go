@@ -22,6 +22,8 @@ type Sink interface {
 	Part(i int, p media.Part, last bool) error
 	// Cut ends the open segment of names[i].
 	Cut(i int) error
+	// Event announces an event, whose Start is media time. It returns false when it knows it already or has no room.
+	Event(e media.Event) (taken bool, err error)
 	// End ends the range.
 	End() error
 }
@@ -81,8 +83,10 @@ type Packager struct {
 	lead   *track   // decides where segments end: the first video track in the range, or the first audio track
 	active []*track // those in the open range, in the order given to Begin; nil while no range is open
 
-	borders []int64 // starts of the segments of the open range after its first, in lead ticks
-	restart bool    // begin a new range at the next place where the lead can start
+	borders []int64        // starts of the segments of the open range after its first, in lead ticks
+	early   []media.Event  // that came before the first range
+	pending []pendingEvent // announced, not yet in the media of every track that carries them
+	restart bool           // begin a new range at the next place where the lead can start
 	err     error
 }
 
@@ -245,6 +249,9 @@ func (p *Packager) begin(lead *track, s media.Sample, at time.Duration) error {
 		t.begin(i, start, media.Rescale(origin, uint32(lead.ts), uint32(t.ts)))
 	}
 	lead.delay = int64(s.Offset)
+	if err := p.announceEarly(); err != nil {
+		return err
+	}
 	if err := p.writeLead(lead, s, true); err != nil {
 		return err
 	}

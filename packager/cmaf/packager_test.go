@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -120,6 +121,7 @@ type record struct {
 	t      testing.TB
 	limits Limits
 	ranges []*rangeRecord
+	events []media.Event
 }
 
 type rangeRecord struct {
@@ -183,6 +185,14 @@ func (r *record) Part(i int, p media.Part, last bool) error {
 
 func (r *record) Cut(i int) error { r.cur().open[i] = false; return nil }
 func (r *record) End() error      { r.cur().ended = true; return nil }
+
+func (r *record) Event(e media.Event) (bool, error) {
+	if slices.ContainsFunc(r.events, func(o media.Event) bool { return o.ID == e.ID }) {
+		return false, nil
+	}
+	r.events = append(r.events, e)
+	return true, nil
+}
 
 // sample is one decoded sample of the output.
 type sample struct {
@@ -569,3 +579,4 @@ func (discard) Begin([]string, []media.Init, time.Duration) (time.Duration, erro
 func (discard) Part(int, media.Part, bool) error                                   { return nil }
 func (discard) Cut(int) error                                                      { return nil }
 func (discard) End() error                                                         { return nil }
+func (discard) Event(media.Event) (bool, error)                                    { return true, nil }

@@ -207,7 +207,7 @@ func (t *track) flush(last bool) error {
 	if t.chunk.empty() {
 		return nil
 	}
-	part, err := t.chunk.encode()
+	part, err := t.chunk.encode(t.p.due(t, t.chunk.start+t.chunk.dur), uint32(t.ts))
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,102 @@
+package fsstore
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"headwater.stream/archive"
+	"headwater.stream/internal/media"
+)
+
+// events is the writer's side of the events file.
+type events struct {
+	file  *os.File // nil until something is appended
+	size  int64    // of what is whole
+	lines int
+	last  string // ID of the event stored last
+}
+
+// deadEvents is how many lines about events that are gone make the file worth writing again.
+const deadEvents = 1024
+
+// loadEvents reads the events file.
+func (d *Dir) loadEvents() ([]media.Event, error) {
+	body, err := d.root.ReadFile(archive.EventsName)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("fsstore: %w", err)
+	}
+	list, size, err := archive.ParseEvents(body)
+	if err != nil {
+		return nil, fmt.Errorf("fsstore: %s: %w", d.root.Name(), err)
+	}
+	d.events.size, d.events.lines = size, len(list)
+	if n := len(list); n > 0 {
+		d.events.last = list[n-1].ID
+	}
+	return list, nil
+}
+
+// SaveEvents implements timeline.Spool.
+func (d *Dir) SaveEvents(list []media.Event) error {
+	x := &d.events
+	from, known := 0, x.lines == 0
+	for i := len(list) - 1; i >= 0 && from == 0; i-- {
+		if list[i].ID == x.last {
+			from, known = i+1, true
+		}
+	}
+	if from == len(list) {
+		return nil
+	}
+	if !known || x.size == 0 || x.lines > 2*len(list)+deadEvents {
+		return d.rewriteEvents(list)
+	}
+	var body []byte
+	for _, e := range list[from:] {
+		var err error
+		if body, err = archive.AppendEvent(body, e); err != nil {
+			return fmt.Errorf("fsstore: %w", err)
+		}
+	}
+	if x.file == nil {
+		f, err := d.root.OpenFile(archive.EventsName, os.O_WRONLY|os.O_APPEND, 0o644)
+		if err != nil {
+			return fmt.Errorf("fsstore: %w", err)
+		}
+		if err := f.Truncate(x.size); err != nil { // what a crash left half written
+			return errors.Join(fmt.Errorf("fsstore: %w", err), f.Close())
+		}
+		x.file = f
+	}
+	if _, err := x.file.Write(body); err != nil {
+		return errors.Join(fmt.Errorf("fsstore: %w", err), x.file.Truncate(x.size))
+	}
+	x.size, x.lines, x.last = x.size+int64(len(body)), x.lines+len(list)-from, list[len(list)-1].ID
+	return d.sync.file(x.file, ".")
+}
+
+// rewriteEvents makes the file hold list and nothing else.
+func (d *Dir) rewriteEvents(list []media.Event) error {
+	body := []byte(archive.EventsHeader)
+	for _, e := range list {
+		var err error
+		if body, err = archive.AppendEvent(body, e); err != nil {
+			return fmt.Errorf("fsstore: %w", err)
+		}
+	}
+	d.closeEvents()
+	if err := d.writeFile(archive.EventsName, body); err != nil {
+		return err
+	}
+	d.events = events{size: int64(len(body)), lines: len(list), last: list[len(list)-1].ID}
+	return nil
+}
+
+func (d *Dir) closeEvents() {
+	if d.events.file != nil {
+		d.sync.done(d.events.file)
+		d.events.file = nil
+	}
+}
