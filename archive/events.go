@@ -3,7 +3,6 @@ package archive
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -17,9 +16,6 @@ const EventsName = "events.log"
 
 // EventsHeader is the first line of an events.log.
 const EventsHeader = "headwater events 1\n"
-
-// ErrEventsVersion is returned for an events.log of a version that is not known.
-var ErrEventsVersion = errors.New("events.log is not of version 1")
 
 type eventJSON struct {
 	ID       string `json:"id"`
@@ -54,26 +50,22 @@ func AppendEvent(dst []byte, e media.Event) ([]byte, error) {
 	return append(append(dst, text...), '\n'), nil
 }
 
-// ParseEvents reads an events.log up to the first line that is not whole and right; size is of what is before it: a crash
-// can leave such a tail. An empty file is one without events.
-func ParseEvents(b []byte) (list []media.Event, size int64, err error) {
-	header, rest, whole := bytes.Cut(b, []byte("\n"))
-	if !whole {
-		return nil, 0, nil // torn while it was made
-	}
-	if string(header)+"\n" != EventsHeader {
-		return nil, 0, ErrEventsVersion
-	}
-	size = int64(len(EventsHeader))
-	for {
-		line, next, whole := bytes.Cut(rest, []byte("\n"))
-		e, ok := parseEvent(line)
-		if !whole || !ok {
-			return list, size, nil
+// ParseEvents reads an events.log. Lines that are damaged are left out and counted; size is of the whole lines: a crash can
+// leave a tail behind them. An empty file is one without events.
+func ParseEvents(b []byte) (list []media.Event, size int64, damaged int) {
+	for n := 0; ; n++ {
+		line, rest, whole := bytes.Cut(b[size:], []byte("\n"))
+		if !whole {
+			return list, size, damaged
 		}
-		list = append(list, e)
-		size += int64(len(line)) + 1
-		rest = next
+		size = int64(len(b) - len(rest))
+		e, ok := parseEvent(line)
+		switch {
+		case ok:
+			list = append(list, e)
+		case n > 0 || string(line)+"\n" != EventsHeader:
+			damaged++
+		}
 	}
 }
 

@@ -163,7 +163,7 @@ func (c *checker) checkRenditions(ctx context.Context) error {
 			c.total += int64(s.Size)
 		}
 	}
-	known := []string{archive.HeaderName, archive.HeaderCopyName, media.MultivariantName, media.MPDName, setAside}
+	known := []string{archive.HeaderName, archive.HeaderCopyName, archive.EventsName, media.MultivariantName, media.MPDName, setAside}
 	for i := range c.header.Renditions {
 		r := &c.header.Renditions[i]
 		known = append(known, r.Name)
@@ -171,7 +171,7 @@ func (c *checker) checkRenditions(ctx context.Context) error {
 			return err
 		}
 	}
-	return c.checkOthers(".", known)
+	return errors.Join(c.checkEvents(), c.checkOthers(".", known))
 }
 
 // list is what a rendition has.

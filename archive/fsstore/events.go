@@ -14,6 +14,7 @@ import (
 type events struct {
 	file  *os.File // nil until something is appended
 	size  int64    // of what is whole
+	torn  int64    // bytes behind that when it was read
 	lines int
 	last  string // ID of the event stored last
 }
@@ -21,21 +22,18 @@ type events struct {
 // deadEvents is how many lines about events that are gone make the file worth writing again.
 const deadEvents = 1024
 
-// loadEvents reads the events file.
-func (d *Dir) loadEvents() ([]media.Event, error) {
-	body, err := d.root.ReadFile(archive.EventsName)
+// readEvents reads the events file; one that does not exist is empty.
+func readEvents(root *os.Root) (list []media.Event, x events, damaged int, err error) {
+	body, err := root.ReadFile(archive.EventsName)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("fsstore: %w", err)
+		return nil, x, 0, err
 	}
-	list, size, err := archive.ParseEvents(body)
-	if err != nil {
-		return nil, fmt.Errorf("fsstore: %s: %w", d.root.Name(), err)
+	list, x.size, damaged = archive.ParseEvents(body)
+	if x.lines = len(list); x.lines > 0 {
+		x.last = list[x.lines-1].ID
 	}
-	d.events.size, d.events.lines = size, len(list)
-	if n := len(list); n > 0 {
-		d.events.last = list[n-1].ID
-	}
-	return list, nil
+	x.torn = int64(len(body)) - x.size
+	return list, x, damaged, nil
 }
 
 // SaveEvents implements timeline.Spool.
@@ -79,18 +77,52 @@ func (d *Dir) SaveEvents(list []media.Event) error {
 
 // rewriteEvents makes the file hold list and nothing else.
 func (d *Dir) rewriteEvents(list []media.Event) error {
-	body := []byte(archive.EventsHeader)
-	for _, e := range list {
-		var err error
-		if body, err = archive.AppendEvent(body, e); err != nil {
-			return fmt.Errorf("fsstore: %w", err)
-		}
+	body, err := encodeEvents(list)
+	if err != nil {
+		return err
 	}
 	d.closeEvents()
 	if err := d.writeFile(archive.EventsName, body); err != nil {
 		return err
 	}
 	d.events = events{size: int64(len(body)), lines: len(list), last: list[len(list)-1].ID}
+	return nil
+}
+
+// encodeEvents makes the whole file.
+func encodeEvents(list []media.Event) ([]byte, error) {
+	body := []byte(archive.EventsHeader)
+	for _, e := range list {
+		var err error
+		if body, err = archive.AppendEvent(body, e); err != nil {
+			return nil, fmt.Errorf("fsstore: %w", err)
+		}
+	}
+	return body, nil
+}
+
+// checkEvents looks at the events file.
+func (c *checker) checkEvents() error {
+	list, x, damaged, err := readEvents(c.root)
+	if err != nil {
+		return err
+	}
+	problem, repair := "", "write it again without them"
+	switch {
+	case damaged > 0:
+		problem = fmt.Sprintf("%d damaged lines", damaged)
+	case x.torn > 0 && c.info.Ended:
+		problem, repair = fmt.Sprintf("%d bytes behind the last whole line", x.torn), "cut them off"
+	default:
+		return nil
+	}
+	c.found(Finding{File: archive.EventsName, Problem: problem, Repair: repair}, func() error {
+		body, err := encodeEvents(list)
+		if err != nil {
+			return err
+		}
+		return putBytes(c.root, archive.EventsName, body)
+	})
 	return nil
 }
 

@@ -134,8 +134,8 @@ func (d *Dir) Load() (timeline.State, bool, error) {
 			return st, false, err
 		}
 	}
-	if st.Events, err = d.loadEvents(); err != nil {
-		return st, false, err
+	if st.Events, d.events, _, err = readEvents(d.root); err != nil {
+		return st, false, fmt.Errorf("fsstore: %w", err)
 	}
 	d.mu.Lock()
 	d.header, d.info = h, archive.Info{ManifestName: info.ManifestName, First: info.First, Ended: info.Ended}

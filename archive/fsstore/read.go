@@ -136,6 +136,7 @@ type Recording struct {
 	why     error                    // what is wrong with asset.json, nil: nothing
 	indexes map[string]archive.Index // by rendition
 	torn    map[string]int64         // bytes behind the last whole record
+	events  []media.Event
 }
 
 // Read opens the recording in directory dir to read what is sealed in it.
@@ -171,7 +172,8 @@ func (r *Recording) load() (err error) {
 		}
 		r.indexes[h.Name], r.torn[h.Name] = x, torn
 	}
-	return nil
+	r.events, _, _, err = readEvents(r.root)
+	return err
 }
 
 // Info returns what the directory says about the recording.
@@ -179,7 +181,7 @@ func (r *Recording) Info() archive.Info { return r.info }
 
 // Asset returns what can be played of the recording now. It reads from this Recording, which it closes with itself.
 func (r *Recording) Asset() (*archive.Asset, error) {
-	st := timeline.State{Header: r.header, Segments: map[string][]media.Segment{}, Sums: map[string][]uint32{}}
+	st := timeline.State{Header: r.header, Segments: map[string][]media.Segment{}, Sums: map[string][]uint32{}, Events: r.events}
 	for name, x := range r.indexes {
 		st.Segments[name], st.Sums[name] = x.Segments, x.Sums
 	}

@@ -3,6 +3,7 @@ package storetest
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"headwater.stream/archive"
 	"headwater.stream/internal/media"
@@ -35,4 +36,7 @@ func Record(t testing.TB, d archive.Dir, segments int) {
 			must(d.Seal(r, s))
 		}
 	}
+	e := media.Event{Scheme: "urn:x", Start: 500 * time.Millisecond, Data: []byte("message")}
+	e.SetID()
+	must(d.SaveEvents([]media.Event{e}))
 }
