@@ -144,6 +144,16 @@ func TestResolverErrors(t *testing.T) {
 		{origin.ErrProtocol, 403, "MPE_OUTPUT_FORMAT_BLOCKED"},
 		{origin.ErrAddress, 403, "MPE_UNAUTHORIZED"},
 		{origin.ErrNoFilter, 404, "MPE_EGRESS_FILTER_NOT_FOUND"},
+		{origin.ErrNoSpan, 404, "MPE_EGRESS_TIMESTAMP_NOT_FOUND"},
+		{origin.ErrLeftWindow, 410, "MPE_FILTER_FORCE_END_LEFT_EDGE_CROSSED_DVR_WINDOW"},
+		{origin.ErrFilterRange, 415, "MPE_FILTER_RANGE_ATTRIBUTE_INVALID"},
+		{origin.ErrFilterTrack, 415, "MPE_FILTER_TRACK_ATTRIBUTE_INVALID"},
+		{origin.ErrFilterWindow, 415, "MPE_FILTER_PRESENTATION_WINDOW_INVALID"},
+		{origin.ErrFilterBackoff, 415, "MPE_FILTER_LIVE_BACKOFF_INVALID"},
+		{origin.ErrBackoffWindow, 415, "MPE_FILTER_LIVE_BACKOFF_OVER_PRESENTATION_WINDOW"},
+		{origin.ErrBackoffDVR, 415, "MPE_FILTER_LIVE_BACKOFF_OVER_DVRWINDOW"},
+		{origin.ErrFilterSegment, 415, "MPE_HLS_SEGMENT_TOO_LARGE"},
+		{origin.ErrRemovedAll, 415, "MPE_FILTER_REMOVED_ALL_STREAMS"},
 		{errors.New("disk on fire"), 503, "MPE_STORAGE_SERVER_BUSY"},
 	} {
 		h := origin.NewHandler(origin.Options{Resolver: catalog{err: fmt.Errorf("resolving: %w", c.err)}})

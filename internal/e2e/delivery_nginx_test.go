@@ -338,7 +338,7 @@ func spellingsThroughCache(t *testing.T, n *Nginx, counter *Counter, u string) {
 	}
 	before := counter.Asked(segment)[segment]
 	for i := range 20 {
-		r, err := n.Get(fmt.Sprintf("%s?nocache=%d", segment, i), "Accept-Encoding", fmt.Sprintf("gzip, x%d", i))
+		r, err := n.Get(fmt.Sprintf("%s?nocache=%d&start=%d", segment, i, i), "Accept-Encoding", fmt.Sprintf("gzip, x%d", i))
 		if err != nil || r.Status != 200 || sum(r.Body) != sum(whole.Body) {
 			t.Errorf("with a query: %d %v", r.Status, err)
 		}
@@ -358,6 +358,13 @@ func spellingsThroughCache(t *testing.T, n *Nginx, counter *Counter, u string) {
 	}
 	if r, err := n.Get(next); err != nil || r.Status != 200 {
 		t.Errorf("poisoned by another spelling: %d %v", r.Status, err)
+	}
+	// A sub-clip is another playlist.
+	clip := path(p.URL) + fmt.Sprintf("?end=%d&x=y", 2*(p.Sequence+2))
+	for range 2 {
+		if r, err := n.Get(clip); err != nil || r.Status != 200 || !strings.Contains(string(r.Body), "#EXT-X-ENDLIST") {
+			t.Errorf("%s: %d %v\n%s", clip, r.Status, err, r.Body)
+		}
 	}
 	for coding, want := range map[string]string{"gzip": "gzip", "br, gzip;q=0.5": "gzip", "gzip;q=0": "", "": ""} {
 		r, err := n.Get(path(u), "Accept-Encoding", coding)
