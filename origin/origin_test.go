@@ -79,6 +79,9 @@ func TestURLs(t *testing.T) {
 		{base + "v1/seg-1764076999-3.m4s", 404, "application/json", short, "MPE_FRAGMENT_TIMESTAMP_NOT_FOUND"},
 		{base + "v1/part-1764077000-8-4.m4s", 404, "application/json", "no-store", "MPE_FRAGMENT_NOT_READY"}, // not the hinted one
 		{base + "v1/seg-1764077000-03.m4s", 404, "application/json", short, "MPE_RESOURCE_NOT_FOUND"},
+		{base + "manifest(format=m3u8-cmaf,filter=)", 400, "application/json", "no-store", "MPE_BAD_URL_SYNTAX"},
+		{base + "manifest(format=m3u8-cmaf,filter=a;b;c;d)", 415, "application/json", "no-store", "MPE_FILTER_COMPOSITION_FILTER_COUNT_OVER_LIMIT"},
+		{base + "manifest.mpd?start=now", 400, "application/json", "no-store", "MPE_BAD_URL_SYNTAX"},
 		{base + "v1/media.m3u8?_HLS_part=0", 400, "application/json", "no-store", "MPE_BAD_URL_SYNTAX"},
 	} {
 		r := ask(h, "GET", c.path)

@@ -99,6 +99,7 @@ func TestCut(t *testing.T) {
 		"span from what is not made yet": {Filter{From: 141 * s}, ladder(60), 0, 0, false, false, nil},
 		"span from before":               {Filter{From: 1 * s, To: 30 * s}, ladder(60), 10, 14, false, true, nil},
 		"span from before what is kept":  {Filter{From: 1 * s, To: 30 * s}, trimmed(ladder(60)), 10, 14, false, true, ErrGone},
+		"span from the beginning, gone":  {Filter{To: 30 * s}, trimmed(ladder(60)), 10, 14, false, true, ErrGone},
 		"span that slides":               {Filter{From: 1 * s, To: 300 * s}, trimmed(ladder(60)), 10, 69, true, false, nil},
 		"span in a filter":               {Filter{Start: 44 * s, From: 41 * s, To: 70 * s, End: 60 * s, Force: true}, ladder(60), 22, 29, false, true, nil},
 		"span for ever":                  {Filter{From: math.MaxInt64 - 1, To: math.MaxInt64}, ladder(60), 0, 0, false, false, nil},

@@ -210,7 +210,7 @@ func (f *Filter) last(ended bool) time.Duration {
 // crossed says what is gone of a live presentation that has lost what was before left. "Start or end timestamp is outside of
 // the current DVR window" makes a forced end an error (ams-v3 §9); a span that is still being made only slides.
 func (f *Filter) crossed(left time.Duration, empty, over bool) bool {
-	return empty || f.Force && f.Start > 0 && f.Start < left-tolerance || over && f.From > 0 && f.From < left-tolerance
+	return empty || f.Force && f.Start > 0 && f.Start < left-tolerance || over && f.To > 0 && f.From < left-tolerance
 }
 
 // sealed reports whether no rendition is still making a segment before number end.
