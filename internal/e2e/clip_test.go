@@ -30,7 +30,9 @@ func TestSubClips(t *testing.T) {
 	c.Shows(t, c.Public, 18*time.Second, 40*time.Second)
 
 	first := playlist(t, renditions(t, HLS(c.Public))["video"]).Segments[0].Date // media time 0
-	day := func(seconds int) string { return first.Add(time.Duration(seconds) * time.Second).UTC().Format(time.RFC3339Nano) }
+	day := func(seconds int) string {
+		return first.Add(time.Duration(seconds) * time.Second).UTC().Format(time.RFC3339Nano)
+	}
 	seconds, days := "start=6.5&end=13.5", "start="+day(6)+"&end="+day(14)
 	manifests := map[string][2]string{
 		"media time":  {HLS(c.Public) + "?" + seconds, DASH(c.Public) + "?" + seconds},
