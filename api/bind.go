@@ -131,6 +131,21 @@ func put[T any](f func(context.Context, string, *T, WriteOptions) (*T, bool, err
 	}}
 }
 
+// change is a POST with a body that changes a resource at once and answers it.
+func change[B, T any](f func(context.Context, string, *B, WriteOptions) (*T, error)) binding {
+	return binding{body: *new(B), answer: *new(T), statuses: []int{http.StatusOK}, do: func(c *call) error {
+		b, o, err := decode[B](c)
+		if err != nil {
+			return err
+		}
+		v, err := f(c.r.Context(), c.name(), b, o)
+		if err != nil {
+			return err
+		}
+		return c.json(http.StatusOK, v)
+	}}
+}
+
 func update[T any](f func(context.Context, string, Patch, WriteOptions) (*T, error)) binding {
 	return binding{body: *new(T), answer: *new(T), statuses: []int{http.StatusOK}, do: func(c *call) error {
 		v, err := patched(c, f)

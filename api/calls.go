@@ -220,6 +220,11 @@ func (c *Client) DeleteStreamingLocator(ctx context.Context, name string) (bool,
 	return c.run(ctx, http.MethodDelete, nil, StreamingLocators, name)
 }
 
+// SetStreamingLocatorAccess changes who may watch what a locator publishes; an empty one lets everybody.
+func (c *Client) SetStreamingLocatorAccess(ctx context.Context, name string, a *LocatorAccess) (*StreamingLocator, error) {
+	return write[StreamingLocator](ctx, c, http.MethodPost, a, WriteOptions{}, StreamingLocators, name, "setAccess")
+}
+
 // StreamingLocatorPaths returns the paths under which a locator serves.
 func (c *Client) StreamingLocatorPaths(ctx context.Context, name string) (*Paths, error) {
 	return get1[Paths](ctx, c, http.MethodPost, nil, StreamingLocators, name, "listPaths")

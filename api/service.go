@@ -107,6 +107,8 @@ type StreamingLocatorService interface {
 	GetStreamingLocator(ctx context.Context, name string) (*StreamingLocator, error)
 	CreateStreamingLocator(ctx context.Context, name string, l *StreamingLocator, o WriteOptions) (*StreamingLocator, error)
 	DeleteStreamingLocator(ctx context.Context, name string, o WriteOptions) (existed bool, err error)
+	// SetStreamingLocatorAccess changes who may watch what a locator publishes, from the next request on.
+	SetStreamingLocatorAccess(ctx context.Context, name string, a *LocatorAccess, o WriteOptions) (*StreamingLocator, error)
 	StreamingLocatorPaths(ctx context.Context, name string) (*Paths, error)
 	StreamingLocatorKeys(ctx context.Context, name string) (*ContentKeys, error)
 }

@@ -96,6 +96,8 @@ type StreamingLocatorProperties struct {
 	ContentKeys                 []ContentKey `json:"contentKeys"`
 	AlternativeMediaID          string       `json:"alternativeMediaId,omitempty"`
 	Filters                     []string     `json:"filters"`
+	// Access says who may watch, not of AMS; nil: everybody. It alone can be changed (setAccess).
+	Access *LocatorAccess `json:"access,omitempty"`
 }
 
 // ContentKey is a key of an encrypted locator.

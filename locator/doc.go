@@ -8,5 +8,7 @@
 //	/<id>/<name>.ism/<rendition>/seg-<epoch>-<number>.m4s
 //	/<id>/<name>.ism/<rendition>/part-<epoch>-<number>-<index>.m4s
 //
+// Before it may stand /t/<token>, for locators that require one.
+//
 // It is an allow-list: what is not in the grammar is refused, so that no path ever reaches a file system as text.
 package locator

@@ -56,6 +56,7 @@ func classify(err error) failure {
 		{ErrRemovedAll, failure{status: http.StatusUnsupportedMediaType, code: "MPE_FILTER_REMOVED_ALL_STREAMS"}},
 		{ErrLeftWindow, failure{status: http.StatusGone, code: "MPE_FILTER_FORCE_END_LEFT_EDGE_CROSSED_DVR_WINDOW"}},
 		{ErrProtocol, failure{status: http.StatusForbidden, code: "MPE_OUTPUT_FORMAT_BLOCKED"}},
+		{ErrToken, failure{status: http.StatusForbidden, code: "MPE_UNAUTHORIZED"}},
 		{ErrAddress, failure{status: http.StatusForbidden, code: "MPE_UNAUTHORIZED"}},
 		{errRange, failure{status: http.StatusRequestedRangeNotSatisfiable, code: "MPE_STORAGE_INVALID_RANGE"}},
 		{errBusy, failure{status: http.StatusServiceUnavailable, code: "MPE_STORAGE_SERVER_BUSY", retry: true}},
@@ -69,16 +70,25 @@ func classify(err error) failure {
 	return failure{status: http.StatusServiceUnavailable, code: "MPE_STORAGE_SERVER_BUSY", message: "the origin cannot read this now", retry: true}
 }
 
+// forbidden is an error that is answered 403 whatever it is: what a cache asks about takes no other refusal.
+type forbidden struct{ error }
+
+func (e forbidden) Unwrap() error { return e.error }
+
 // fail answers with an error: a short body, the code in a header, and no chance to live long in a cache (rule D4).
 func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if r.Context().Err() != nil && errors.Is(err, context.Canceled) {
 		return // the viewer left
 	}
 	f := classify(err)
+	if _, ok := err.(forbidden); ok {
+		f.status, f.retry = http.StatusForbidden, false
+	}
 	if f.status >= 500 {
 		h.metrics.ServerError.Add(1)
 		if !errors.Is(err, errExpired) && !errors.Is(err, errBusy) {
-			h.log.Warn("request failed", "path", r.URL.Path, "status", f.status, "err", err)
+			_, path := locator.CutToken(r.URL.Path, "") // tokens are in no log
+			h.log.Warn("request failed", "path", path, "status", f.status, "err", err)
 		}
 	} else {
 		h.metrics.ClientError.Add(1)

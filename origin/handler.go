@@ -30,6 +30,9 @@ type Options struct {
 	Log        *slog.Logger     // nil: nowhere
 	MaxWaiting int              // requests that may wait at a time; 0: DefaultMaxWaiting
 	Now        func() time.Time // the clock that /time tells; nil: time.Now
+	// Authorize answers a cache that asks whether it may give what it has of a locator or preview to somebody with this
+	// token; nil: nobody asks.
+	Authorize func(id, token string) error
 }
 
 // Handler serves the public paths. Do not put it behind an http.ServeMux that cleans paths: it parses them strictly itself.
@@ -39,6 +42,7 @@ type Handler struct {
 	log        *slog.Logger
 	maxWaiting int64
 	now        func() time.Time
+	authorize  func(id, token string) error
 	compressor compressor
 	values     headerValues
 }
@@ -71,7 +75,7 @@ func makeHeaderValues() headerValues {
 
 // NewHandler returns the Handler.
 func NewHandler(o Options) *Handler {
-	h := &Handler{resolver: o.Resolver, metrics: o.Metrics, log: o.Log, maxWaiting: int64(o.MaxWaiting), now: o.Now, values: makeHeaderValues()}
+	h := &Handler{resolver: o.Resolver, metrics: o.Metrics, log: o.Log, maxWaiting: int64(o.MaxWaiting), now: o.Now, authorize: o.Authorize, values: makeHeaderValues()}
 	if h.metrics == nil {
 		h.metrics = &Metrics{}
 	}
@@ -117,6 +121,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.time(w, r)
 		return
 	}
+	if id, token, ok := locator.CutAuth(r.URL.EscapedPath(), r.URL.RawQuery); ok && h.authorize != nil {
+		h.auth(w, r, id, token)
+		return
+	}
 	if err := h.serve(w, r); err != nil {
 		h.fail(w, r, err)
 	}
@@ -132,11 +140,12 @@ type target struct {
 
 // find resolves a request.
 func (h *Handler) find(r *http.Request) (target, error) {
-	path, err := locator.Parse(r.URL.EscapedPath())
+	token, public := locator.CutToken(r.URL.EscapedPath(), r.URL.RawQuery)
+	path, err := locator.Parse(public)
 	if err != nil {
 		return target{}, err
 	}
-	req := Request{ID: path.ID, Name: path.Name, RemoteAddr: r.RemoteAddr}
+	req := Request{ID: path.ID, Name: path.Name, Token: token, RemoteAddr: r.RemoteAddr}
 	switch path.Kind {
 	case locator.Multivariant, locator.MediaPlaylist:
 		req.Protocol = HLS
@@ -190,6 +199,21 @@ func (h *Handler) time(w http.ResponseWriter, r *http.Request) {
 	head["Cache-Control"] = h.values.noStore
 	body := h.now().UTC().AppendFormat(nil, "2006-01-02T15:04:05.000Z")
 	h.send(w, r, http.StatusOK, [][]byte{body}, int64(len(body)))
+}
+
+// authAge is for how long a cache may rely on what it was told of a token, in seconds.
+const authAge = "5"
+
+// auth answers whether a token lets in: 204, or 403. What is no locator's lets in, for the origin says better what is wrong.
+func (h *Handler) auth(w http.ResponseWriter, r *http.Request, id, token string) {
+	if id != "" {
+		if err := h.authorize(id, token); err != nil {
+			h.fail(w, r, forbidden{err})
+			return
+		}
+	}
+	w.Header().Set("Cache-Control", "max-age="+authAge)
+	w.WriteHeader(http.StatusNoContent)
 }
 
 // whole serves a manifest that is not waited for.

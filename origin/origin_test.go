@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -146,6 +147,7 @@ func TestResolverErrors(t *testing.T) {
 		{origin.ErrNotValid, 404, "MPE_UNAUTHORIZED"},
 		{origin.ErrProtocol, 403, "MPE_OUTPUT_FORMAT_BLOCKED"},
 		{origin.ErrAddress, 403, "MPE_UNAUTHORIZED"},
+		{origin.ErrToken, 403, "MPE_UNAUTHORIZED"},
 		{origin.ErrNoFilter, 404, "MPE_EGRESS_FILTER_NOT_FOUND"},
 		{origin.ErrNoSpan, 404, "MPE_EGRESS_TIMESTAMP_NOT_FOUND"},
 		{origin.ErrLeftWindow, 410, "MPE_FILTER_FORCE_END_LEFT_EDGE_CROSSED_DVR_WINDOW"},
@@ -167,6 +169,20 @@ func TestResolverErrors(t *testing.T) {
 		if text := body(t, r); strings.Contains(text, "fire") {
 			t.Errorf("the cause is shown: %s", text)
 		}
+	}
+}
+
+// TestTokenNotLogged: a request with a token fails, and the log tells of it without the token.
+func TestTokenNotLogged(t *testing.T) {
+	var log strings.Builder
+	h := origin.NewHandler(origin.Options{Resolver: catalog{err: errors.New("disk on fire")}, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	for _, target := range []string{"/t/secret.to.ken" + base + "master.m3u8", base + "master.m3u8?token=secret.to.ken"} {
+		if r := ask(h, "GET", target); r.StatusCode != 503 || strings.Contains(body(t, r), "secret") {
+			t.Errorf("%s: %d", target, r.StatusCode)
+		}
+	}
+	if text := log.String(); strings.Contains(text, "secret") || strings.Count(text, "path="+base+"master.m3u8") != 2 {
+		t.Errorf("the log:\n%s", text)
 	}
 }
 

@@ -39,6 +39,7 @@ type Request struct {
 	Protocol   Protocol
 	Filters    []string // named in the URL
 	Span       locator.Span
+	Token      string // "" when none was sent
 	RemoteAddr string // host:port of the peer, for address lists
 }
 
@@ -72,6 +73,7 @@ var (
 	ErrNotValid = errors.New("the streaming locator is not valid at this time")
 	ErrProtocol = errors.New("the streaming policy does not allow this protocol")
 	ErrAddress  = errors.New("this address is not allowed")
+	ErrToken    = errors.New("a valid token is required")
 	ErrNoFilter = errors.New("no such filter")
 	ErrNoSpan   = errors.New("nothing was recorded in that time")
 

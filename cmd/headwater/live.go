@@ -111,7 +111,7 @@ func startBroadcast(ctx context.Context, c *api.Client, name string, options []s
 	if err != nil {
 		return nil, fmt.Errorf("streaming endpoint default: %w", err)
 	}
-	b.URLs, err = publishedURLs(ctx, c, b.Locator, "default")
+	b.URLs, err = publishedURLs(ctx, c, b.Locator, "default", "")
 	return b, err
 }
 
@@ -210,6 +210,6 @@ func endBroadcast(ctx context.Context, c *api.Client, name string) (*broadcast, 
 		return b, err
 	}
 	b.Locator = locators.StreamingLocators[0].Name
-	b.URLs, err = publishedURLs(ctx, c, b.Locator, "default")
+	b.URLs, err = publishedURLs(ctx, c, b.Locator, "default", "")
 	return b, err
 }

@@ -7,15 +7,17 @@ import (
 	"github.com/spf13/cobra"
 
 	"headwater.stream/api"
+	"headwater.stream/locator"
 )
 
 func (a *app) locatorCommand() *cobra.Command {
-	return group("locator", "Streaming locators: what is published", a.locatorCreate(), a.locatorList(), a.locatorShow(), a.locatorPaths(), a.locatorDelete())
+	return group("locator", "Streaming locators: what is published", a.locatorCreate(), a.locatorList(), a.locatorShow(), a.locatorPaths(), a.locatorAccess(), a.locatorToken(), a.locatorDelete())
 }
 
 func (a *app) locatorCreate() *cobra.Command {
 	var p api.StreamingLocatorProperties
 	var start, end string
+	var access accessFlags
 	cmd := &cobra.Command{Use: "create NAME", Short: "Publish an asset", Args: cobra.ExactArgs(1)}
 	f := cmd.Flags()
 	f.StringVar(&p.AssetName, "asset", "", "`name` of the asset to publish (required)")
@@ -24,6 +26,7 @@ func (a *app) locatorCreate() *cobra.Command {
 	f.StringVar(&start, "start", "", "`date` from which it serves")
 	f.StringVar(&end, "end", "", "`date` until which it serves")
 	f.StringSliceVar(&p.Filters, "filter", nil, "`name` of a filter that always applies (repeatable)")
+	access.add(cmd)
 	cmd.RunE = a.call(func(cmd *cobra.Command, c *api.Client, args []string) (err error) {
 		if p.AssetName == "" {
 			return usageError("--asset is required")
@@ -32,6 +35,9 @@ func (a *app) locatorCreate() *cobra.Command {
 			return err
 		}
 		if p.EndTime, err = instant("end", end); err != nil {
+			return err
+		}
+		if p.Access, err = access.read(); err != nil {
 			return err
 		}
 		l, err := c.CreateStreamingLocator(cmd.Context(), args[0], &api.StreamingLocator{Properties: p})
@@ -45,7 +51,15 @@ func (a *app) locatorCreate() *cobra.Command {
 
 func printLocator(cmd *cobra.Command, l *api.StreamingLocator) error {
 	p := l.Properties
-	return pairs(cmd, "Name", l.Name, "Asset", p.AssetName, "ID", p.StreamingLocatorID, "Policy", p.StreamingPolicyName, "From", date(p.StartTime), "Until", date(p.EndTime), "Created", date(p.Created))
+	return pairs(cmd, "Name", l.Name, "Asset", p.AssetName, "ID", p.StreamingLocatorID, "Policy", p.StreamingPolicyName, "From", date(p.StartTime), "Until", date(p.EndTime), "Access", accessText(p.Access), "Created", date(p.Created))
+}
+
+// accessText says who may watch.
+func accessText(a *api.LocatorAccess) string {
+	if a == nil {
+		return "everybody"
+	}
+	return fmt.Sprintf("with a token for %s, by one of %d keys", a.TokenRestriction.Audience, 1+len(a.TokenRestriction.AlternateVerificationKeys))
 }
 
 func (a *app) locatorList() *cobra.Command {
@@ -87,10 +101,10 @@ type published struct {
 	Watch string `json:"watch,omitempty"` // page that plays it
 }
 
-// publishedURLs joins the paths of a locator with the host of an endpoint.
-func publishedURLs(ctx context.Context, c *api.Client, locator, endpoint string) (published, error) {
+// publishedURLs joins the paths of a locator with the host of an endpoint, and a token if there is one.
+func publishedURLs(ctx context.Context, c *api.Client, name, endpoint, token string) (published, error) {
 	var urls published
-	paths, err := c.StreamingLocatorPaths(ctx, locator)
+	paths, err := c.StreamingLocatorPaths(ctx, name)
 	if err != nil {
 		return urls, err
 	}
@@ -103,12 +117,13 @@ func publishedURLs(ctx context.Context, c *api.Client, locator, endpoint string)
 		if len(p.Paths) == 0 {
 			continue
 		}
+		path := locator.WithToken(p.Paths[0], token)
 		switch p.StreamingProtocol {
 		case "Hls":
-			urls.HLS = base + p.Paths[0]
-			urls.Watch = base + "/watch?src=" + p.Paths[0]
+			urls.HLS = base + path
+			urls.Watch = base + "/watch?src=" + path
 		case "Dash":
-			urls.DASH = base + p.Paths[0]
+			urls.DASH = base + path
 		}
 	}
 	if urls.Watch == "" && urls.DASH != "" {
@@ -122,7 +137,7 @@ func (a *app) locatorPaths() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "paths NAME", Short: "Print the full URLs under which a locator serves", Args: cobra.ExactArgs(1),
 		RunE: a.call(func(cmd *cobra.Command, c *api.Client, args []string) error {
-			urls, err := publishedURLs(cmd.Context(), c, args[0], endpoint)
+			urls, err := publishedURLs(cmd.Context(), c, args[0], endpoint, "")
 			if err != nil {
 				return err
 			}

@@ -26,14 +26,15 @@ var rooms = map[string][]string{
 	"origin":  {"internal/media", "locator", "packager/hls", "packager/dash"},
 
 	"api":                      {},
-	"internal/control":         {"api", "internal/filter", "internal/state", "locator"},
+	"internal/access":          {"api"},
+	"internal/control":         {"api", "internal/access", "internal/filter", "internal/state", "locator"},
 	"internal/state":           {},
 	"internal/state/boltstate": {"internal/state"},
 	"internal/state/memstate":  {"internal/state"},
 	"internal/state/statetest": {"internal/state"},
 
 	"internal/node": {everything},
-	"cmd/headwater": {"api", "internal/node"},
+	"cmd/headwater": {"api", "internal/node", "locator"},
 
 	"internal/watch":    {},
 	"internal/archtest": {},
@@ -46,6 +47,7 @@ const everything = "*"
 var only = map[string][]string{
 	"github.com/yutopp/go-rtmp": {"ingest"},
 	"github.com/yutopp/go-amf0": {"ingest"},
+	"github.com/golang-jwt/jwt": {"internal/access", "cmd/headwater"},
 	"go.etcd.io/bbolt":          {"internal/state/boltstate"},
 	"github.com/spf13/cobra":    {"cmd/headwater"},
 	"testing":                   {"archive/storetest", "internal/state/statetest"},

@@ -132,7 +132,7 @@ func (d *Desired) equal(o *Desired) bool {
 }
 
 func (l LocatorSpec) equal(o LocatorSpec) bool {
-	return l.ID == o.ID && l.AssetID == o.AssetID && l.StartTime.Equal(o.StartTime) && l.EndTime.Equal(o.EndTime) && l.HLS == o.HLS && l.DASH == o.DASH && slices.Equal(l.Filters, o.Filters)
+	return l.ID == o.ID && l.AssetID == o.AssetID && l.StartTime.Equal(o.StartTime) && l.EndTime.Equal(o.EndTime) && l.HLS == o.HLS && l.DASH == o.DASH && slices.Equal(l.Filters, o.Filters) && l.Access.Equal(o.Access)
 }
 
 func eventSpec(e *eventRec) EventSpec {
@@ -164,7 +164,7 @@ func outputSpec(o *outputRec) OutputSpec {
 type protocolSet struct{ hls, dash bool }
 
 func (s *Service) locatorSpec(l *locatorRec, served map[string]protocolSet) LocatorSpec {
-	spec := LocatorSpec{ID: l.Properties.StreamingLocatorID, AssetID: l.AssetID, Filters: l.Properties.Filters}
+	spec := LocatorSpec{ID: l.Properties.StreamingLocatorID, AssetID: l.AssetID, Filters: l.Properties.Filters, Access: accessPolicy(&l.Properties)}
 	if t := l.Properties.StartTime; t != nil {
 		spec.StartTime = t.Time
 	}

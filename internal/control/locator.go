@@ -22,6 +22,7 @@ func (s *Service) locatorWire(r *row[locatorRec]) *api.StreamingLocator {
 		p.EndTime = &far
 	}
 	p.ContentKeys = []api.ContentKey{}
+	p.Access = accessWire(p.Access, p.StreamingLocatorID)
 	if p.Filters == nil {
 		p.Filters = []string{}
 	}
@@ -94,7 +95,8 @@ func prepareLocator(p *api.StreamingLocatorProperties) (err error) {
 		return bad("properties.endTime", "'endTime' has to be after 'startTime'.")
 	}
 	p.Created = nil
-	return nil
+	p.Access, err = prepareAccess("properties.access", p.Access, p.StreamingLocatorID)
+	return err
 }
 
 func (s *Service) createLocator(ctx context.Context, name string, p api.StreamingLocatorProperties, o api.WriteOptions) (*row[locatorRec], error) {
@@ -109,7 +111,7 @@ func (s *Service) createLocator(ctx context.Context, name string, p api.Streamin
 		return nil, err
 	}
 	if existing != nil {
-		return nil, conflict(name, "A locator cannot be changed: delete it and make it again.", "The streaming locator '%s' exists.", existing.rec.Name)
+		return nil, conflict(name, "A locator cannot be changed, but for who may watch it (setAccess): delete it and make it again.", "The streaming locator '%s' exists.", existing.rec.Name)
 	}
 	a := s.assets.find(p.AssetName)
 	if !visible(a) {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"headwater.stream/api"
+	"headwater.stream/internal/access"
 )
 
 // Desired is everything that should be running or reachable: a pure function of the stored records. The reconcile loop
@@ -80,10 +81,16 @@ type AssetSpec struct {
 type LocatorSpec struct {
 	ID        string // streamingLocatorId, lower-case GUID
 	AssetID   string
-	StartTime time.Time // zero: at once
-	EndTime   time.Time // zero: never
-	HLS, DASH bool      // enabledProtocols of its policy
-	Filters   []string  // names of filters that always apply
+	StartTime time.Time      // zero: at once
+	EndTime   time.Time      // zero: never
+	HLS, DASH bool           // enabledProtocols of its policy
+	Filters   []string       // names of filters that always apply
+	Access    *access.Policy // nil: everybody
+}
+
+// Valid reports whether the locator serves at this time.
+func (l *LocatorSpec) Valid(now time.Time) bool {
+	return (l.StartTime.IsZero() || !now.Before(l.StartTime)) && (l.EndTime.IsZero() || now.Before(l.EndTime))
 }
 
 // FilterSpec is an account filter, or one of an asset, which wins over an account filter of the same name.

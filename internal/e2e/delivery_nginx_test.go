@@ -197,6 +197,7 @@ func TestNginxCache(t *testing.T) {
 	t.Run("spellings", func(t *testing.T) { spellingsThroughCache(t, n, counter, tracks["video"]) })
 	t.Run("unkept", func(t *testing.T) { unkeptThroughCache(t, n, path(DASH(c.Public))) })
 	t.Run("flight", func(t *testing.T) { flightThroughCache(t, n, tracks["video"]) })
+	t.Run("tokens", func(t *testing.T) { tokensThroughCache(t, n, counter, c) })
 	encoder.Alive(t)
 }
 

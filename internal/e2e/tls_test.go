@@ -1,12 +1,17 @@
 package e2e
 
 import (
+	"encoding/base64"
 	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 )
 
-// TestTLS plays a low-latency event over TLS and HTTP/2 in both players of the watch page.
+// TestTLS plays a low-latency event over TLS and HTTP/2 in both players of the watch page, with a token in the path, which
+// is in everything that is asked for and in nothing that the server writes.
 func TestTLS(t *testing.T) {
 	t.Parallel()
 	begin(t, 3*time.Minute)
@@ -14,8 +19,16 @@ func TestTLS(t *testing.T) {
 	c := NewChannel(t, d, "secure")
 	Publish(t, c.Ingest+"/main", "../../testdata/demo.flv", true)
 	c.Shows(t, c.Public, 2*time.Second, 30*time.Second)
+	key := filepath.Join(t.TempDir(), "key")
+	if err := os.WriteFile(key, []byte(base64.StdEncoding.EncodeToString(make([]byte, 32))), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d.CLI(t, "locator", "access", c.Locator, "--token-key", key)
+	var ticket struct{ Token string }
+	decode(t, d.CLI(t, "locator", "token", c.Locator, "--key-file", key, "--json"), &ticket)
+	guarded := d.Origin + "/t/" + ticket.Token + path(c.Public)
 	b := NewBrowser(t)
-	for _, manifest := range []string{HLS(c.Public), DASH(c.Public)} {
+	for _, manifest := range []string{HLS(guarded), DASH(guarded)} {
 		p := b.Open(t, c.Watch(manifest))
 		p.Plays(t, 5, 60*time.Second)
 		var over []string
@@ -25,6 +38,22 @@ func TestTLS(t *testing.T) {
 		if len(over) != 1 || over[0] != "h2" {
 			t.Errorf("%s came over %q", manifest, over)
 		}
+		var media, withToken int
+		if err := json.Unmarshal(p.Eval(t, `performance.getEntriesByType("resource").filter((r) => /\.m4s/.test(r.name)).length`), &media); err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal(p.Eval(t, `performance.getEntriesByType("resource").filter((r) => /\.m4s/.test(r.name) && r.name.includes("/t/eyJ")).length`), &withToken); err != nil {
+			t.Fatal(err)
+		}
+		if media < 5 || withToken != media {
+			t.Errorf("%d of %d segments and parts were asked for with the token", withToken, media)
+		}
 		p.Close()
+	}
+	if r, err := fetch(HLS(c.Public)); err != nil || r.Status != 403 || r.Header.Get("Access-Control-Allow-Origin") != "*" {
+		t.Errorf("without a token: %d %v", r.Status, err)
+	}
+	if strings.Contains(d.log.String(), ticket.Token) {
+		t.Error("the token is in the log")
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"headwater.stream/ingest"
+	"headwater.stream/internal/access"
 	"headwater.stream/internal/control"
 	"headwater.stream/locator"
 	"headwater.stream/origin"
@@ -82,8 +83,11 @@ func (r *runtime) Resolve(_ context.Context, q origin.Request) (origin.Served, e
 		return origin.Served{}, origin.ErrAddress
 	}
 	now := time.Now()
+	if err := r.allows(l.spec.Access, q.Token, now); err != nil {
+		return origin.Served{}, err
+	}
 	switch {
-	case !l.spec.StartTime.IsZero() && now.Before(l.spec.StartTime), !l.spec.EndTime.IsZero() && !now.Before(l.spec.EndTime):
+	case !l.spec.Valid(now):
 		return origin.Served{}, origin.ErrNotValid
 	case q.Protocol == origin.HLS && !l.spec.HLS, q.Protocol == origin.DASH && !l.spec.DASH:
 		return origin.Served{}, origin.ErrProtocol
@@ -101,6 +105,37 @@ func (r *runtime) Resolve(_ context.Context, q origin.Request) (origin.Served, e
 	}
 	channel, err := c.filtered(applied, q)
 	return origin.Served{Channel: channel, Lifetime: t.lifetime}, err
+}
+
+// allows checks the token of a request against what the locator requires. What has been begun is not ended when the token
+// expires: a blocked reload goes on to its answer, three target durations at most.
+func (r *runtime) allows(p *access.Policy, token string, now time.Time) error {
+	if p == nil {
+		return nil
+	}
+	if err := r.tokens.Check(p, token, now); err != nil {
+		return fmt.Errorf("%w: %w", origin.ErrToken, err)
+	}
+	return nil
+}
+
+// Authorize tells a cache whether it may give what it has of a locator or preview to somebody with this token.
+func (r *runtime) Authorize(id, token string) error {
+	t := r.routes.Load()
+	if t.previews[id] != nil {
+		return nil
+	}
+	l, ok := t.locators[id]
+	now := time.Now()
+	switch {
+	case !ok:
+		return origin.ErrNotFound
+	case !t.serving:
+		return origin.ErrStopped
+	case !l.spec.Valid(now):
+		return origin.ErrNotValid
+	}
+	return r.allows(l.spec.Access, token, now)
 }
 
 // admits reports whether the peer may come in; an address that cannot be read may only where everybody may.

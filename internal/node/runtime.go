@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"headwater.stream/archive"
+	"headwater.stream/internal/access"
 	"headwater.stream/internal/control"
 )
 
@@ -24,6 +25,7 @@ type runtime struct {
 	metrics *metrics
 	spools  spoolStore    // of live events, by EventSpec.ID
 	assets  archive.Store // by AssetSpec.Container
+	tokens  *access.Checker
 	routes  atomic.Pointer[routes]
 
 	ctx     context.Context // ends the outputs' loops
@@ -42,7 +44,7 @@ type spoolStore interface {
 var _ control.Runtime = (*runtime)(nil)
 
 func newRuntime(ctx context.Context, c clock, spools spoolStore, assets archive.Store, m *metrics, cfg Config) *runtime {
-	r := &runtime{log: cfg.Log, admission: cfg.Admission, cfg: cfg, clock: c, metrics: m, spools: spools, assets: assets, ctx: ctx,
+	r := &runtime{log: cfg.Log, admission: cfg.Admission, cfg: cfg, clock: c, metrics: m, spools: spools, assets: assets, ctx: ctx, tokens: access.NewChecker(),
 		events: map[string]*event{}, outputs: map[string]*output{}, byAsset: map[string]*asset{}}
 	r.routes.Store(&routes{})
 	return r
