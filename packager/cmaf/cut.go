@@ -73,7 +73,7 @@ func (p *Packager) cutLead(t *track, border int64) error {
 	t.segStart = border
 	p.borders = append(p.borders, border)
 	for _, f := range p.active {
-		if f != t && !f.stalled && media.Duration(border, uint32(t.ts))-media.Duration(f.next(), uint32(f.ts)) > stallAfter {
+		if f != t && !f.stalled && media.Duration(t.lastX-f.leadX, uint32(t.ts)) > stallAfter {
 			f.stalled = true // the range goes on without it from the next key frame
 			p.repair(RepairTrackStall, f, 0)
 			p.restart = true
@@ -221,7 +221,7 @@ func (p *Packager) replay(t *track, at time.Duration) error {
 
 // checkLead notices that the lead stopped while t went on, and goes on without it: what waits begins the new range.
 func (p *Packager) checkLead(t *track) error {
-	if t.queue.span() <= stallAfter.Nanoseconds()/1e9*t.ts {
+	if t.lastX-t.sinceX <= stallAfter.Nanoseconds()/1e9*t.ts {
 		return nil
 	}
 	p.repair(RepairTrackStall, p.lead, 0)

@@ -56,13 +56,14 @@ const (
 	RepairForcedCut   RepairKind = "forced_cut"    // a segment was cut without a key frame
 	RepairFrameRate   RepairKind = "frame_rate"    // frames came further apart than parts can be, or no more: a new range
 	RepairTimeJump    RepairKind = "time_jump"     // timestamps jumped: a new discontinuity range
+	RepairDrift       RepairKind = "clock_drift"   // a track's clock ran away from the lead's, slowly: it was moved back
 	RepairTrackStall  RepairKind = "track_stall"   // a track stopped: the range goes on without it
 	RepairTrackReturn RepairKind = "track_return"  // it came back
 	RepairOverflow    RepairKind = "queue_dropped" // samples waited too long for another track
 	RepairEmpty       RepairKind = "empty_sample"  // a sample without payload
 )
 
-// stallAfter is how far the tracks may be apart before the one behind is taken to have stopped.
+// stallAfter is how much of another track comes before one of which nothing comes is taken to have stopped.
 const stallAfter = 3 * time.Second
 
 // maxQueue bounds the bytes of one track that wait for another.
@@ -192,11 +193,16 @@ func (p *Packager) write(t *track, s media.Sample, at time.Duration) error {
 		return nil // it joins with the range that p.restart asks for
 	}
 	if t == p.lead {
+		p.follow(t)
+		for _, f := range p.active {
+			f.sinceX = f.lastX
+		}
 		if err := p.writeLead(t, s, idr); err != nil {
 			return err
 		}
 		return p.drain()
 	}
+	t.leadX = p.lead.lastX
 	if err := p.hold(t, s, idr, at); err != nil {
 		return err
 	}
@@ -249,6 +255,10 @@ func (p *Packager) begin(lead *track, s media.Sample, at time.Duration) error {
 		t.begin(i, start, media.Rescale(origin, uint32(lead.ts), uint32(t.ts)))
 	}
 	lead.delay = int64(s.Offset)
+	lead.arrived, lead.lastX = true, lead.arrival(s)
+	for _, t := range p.active {
+		t.leadX, t.sinceX = lead.lastX, convert(lead.lastX, lead.ts, t.ts)
+	}
 	if err := p.announceEarly(); err != nil {
 		return err
 	}

@@ -30,8 +30,11 @@ type track struct {
 	started  bool // has a sample in this range
 	arrived  bool // a sample of it was seen in this range, at lastX
 	lastX    int64
+	leadX    int64 // the lead's when this one was last heard
+	sinceX   int64 // lastX when the lead was last heard
 	rate     media.Rational
 	pace     pace
+	drift    drift
 	prelude  queue // samples that wait for the frame rate
 
 	chunk      chunk
@@ -54,7 +57,7 @@ func newTrack(p *Packager, index int, mt media.Track, name string, init []byte) 
 // begin enters the track into a range that starts at start; origin is the encoder's time of that moment, in ticks.
 func (t *track) begin(slot int, start time.Duration, origin int64) {
 	scale := uint32(t.ts)
-	t.slot, t.cuts, t.started, t.arrived = slot, 0, false, false
+	t.slot, t.cuts, t.started, t.arrived, t.drift = slot, 0, false, false, drift{}
 	t.base, t.origin, t.delay = media.Ticks(start, scale), origin, 0
 	t.aim, t.limit = media.Ticks(t.p.cfg.Aim, scale), media.Ticks(t.p.cfg.Limit, scale)
 	t.part = int64(t.p.cfg.Part) / 1000 * t.ts / 1e6 // rounded down: never above PART-TARGET
@@ -80,6 +83,9 @@ func (t *track) jump(s media.Sample, lead bool) int64 {
 	last := t.lastX
 	was := t.arrived
 	t.arrived, t.lastX = true, x
+	if !was {
+		t.sinceX = x
+	}
 	if was && t.kind == media.Video {
 		t.keepPace(x - last)
 	}
