@@ -205,3 +205,20 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// FuzzQuery: whatever span a query gives, the media playlist's name gives it again.
+func FuzzQuery(f *testing.F) {
+	for _, s := range []string{"start=1.5&end=2", "end=2026-01-02T03:04:05.123+01:00", "start=20260102T030405Z", "start=%31&_HLS_msn=7", "start=0&end=0.000000001"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, query string) {
+		p := locator.Path{ID: id, Name: "show", Kind: locator.MediaPlaylist, Rendition: "v1"}
+		if p.ApplyQuery(query) != nil {
+			return
+		}
+		again, err := locator.Parse(p.String())
+		if err != nil || !reflect.DeepEqual(again, p) {
+			t.Fatalf("%q gives %+v, printed %q, parsed %+v, %v", query, p, p.String(), again, err)
+		}
+	})
+}
