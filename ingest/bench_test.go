@@ -18,6 +18,7 @@ type nullSession struct{ done chan struct{} }
 
 func (nullSession) SetTracks([]media.Track) error  { return nil }
 func (nullSession) WriteSample(media.Sample) error { return nil }
+func (nullSession) WriteEvent(media.Event) error   { return nil }
 func (s nullSession) Close() error                 { close(s.done); return nil }
 
 type nullGate struct{ session nullSession }

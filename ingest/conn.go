@@ -125,7 +125,9 @@ func (c *conn) handle(m *message) (forward bool, err error) {
 		return true, nil
 	case typeData, typeDataAMF3:
 		if c.session != nil {
-			c.demux.data(unwrapAMF3(m))
+			if err := c.demux.data(m.timestamp, unwrapAMF3(m)); err != nil {
+				return false, c.refuse(err)
+			}
 		}
 	case typeCommand, typeCommandAMF3:
 		return c.command(m)

@@ -17,12 +17,13 @@ const (
 	DropMalformed                // sample that cannot be read
 	DropCodec                    // codec other than the track's
 	DropTrack                    // further track of an encoder that sends several of a kind
+	DropEvent                    // timed metadata that cannot be read or is too large
 	drops
 )
 
 // String returns the reason in the form of a metric label.
 func (d Drop) String() string {
-	names := [drops]string{"empty", "unknown", "control", "unpublished", "metadata", "config", "unconfigured", "malformed", "codec", "track"}
+	names := [drops]string{"empty", "unknown", "control", "unpublished", "metadata", "config", "unconfigured", "malformed", "codec", "track", "event"}
 	if d < drops {
 		return names[d]
 	}

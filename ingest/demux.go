@@ -21,8 +21,9 @@ type demuxer struct {
 
 	tracks    []media.Track // as last announced
 	announced bool
-	now       int64 // ms, of the last frame
-	first     int64 // ms, of the first frame held back
+	now       int64         // ms, of the last frame
+	first     int64         // ms, of the first frame held back
+	events    []media.Event // held back
 	held      []heldSample
 	heldBytes int
 }
@@ -53,11 +54,44 @@ func newDemuxer(s Session, limits *Limits, counters *Counters, query string) *de
 	}
 }
 
-// data takes a data message; what cannot be read is ignored.
-func (d *demuxer) data(b []byte) {
-	if err := d.hints.read(b, d.limits.MetadataDepth, d.limits.Values); err != nil {
-		d.counters.drop(DropMetadata)
+// data takes a data message; what cannot be read is counted and ignored.
+func (d *demuxer) data(ts uint32, b []byte) error {
+	r := amfReader{b: b, depth: d.limits.MetadataDepth, count: d.limits.Values}
+	name, err := dataName(&r)
+	if err == nil && name == "onMetaData" {
+		err = d.hints.read(&r)
 	}
+	if err != nil {
+		d.counters.drop(DropMetadata)
+		return nil
+	}
+	e, ok, err := parseEvent(name, &r, d.about(ts))
+	switch {
+	case !ok: // text, frame counters
+		return nil
+	case err != nil:
+		d.counters.drop(DropEvent)
+		return nil
+	case !d.announced && len(d.events) == maxHeldEvents:
+		d.counters.drop(DropEvent)
+		return nil
+	case !d.announced:
+		d.events = append(d.events, e)
+		return nil
+	}
+	return d.session.WriteEvent(e)
+}
+
+// maxHeldEvents bounds the events that wait for the tracks.
+const maxHeldEvents = 16
+
+// about returns the time of a data message on the encoder's clock. Some have none, or 0: now is as good then.
+func (d *demuxer) about(ts uint32) int64 {
+	c := d.clock
+	if ms := c.unwrap(ts); !d.clock.started || max(ms-d.now, d.now-ms) < nearby {
+		return ms
+	}
+	return d.now
 }
 
 // message takes an audio or video message. Broken ones are counted and dropped; an error ends the publish.
@@ -143,8 +177,13 @@ func (d *demuxer) release() error {
 	if err := d.announce(nil); err != nil {
 		return err
 	}
+	for _, e := range d.events {
+		if err := d.session.WriteEvent(e); err != nil {
+			return err
+		}
+	}
 	held := d.held
-	d.held, d.heldBytes = nil, 0
+	d.events, d.held, d.heldBytes = nil, nil, 0
 	for _, h := range held {
 		if err := d.deliver(h.lane, h.sample); err != nil {
 			return err

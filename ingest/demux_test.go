@@ -39,7 +39,14 @@ func (s *script) audio(ts uint32, b []byte) {
 	}
 }
 
-func (s *script) meta(pairs ...any) { s.d.data(metadata(appendAMFObject(nil, pairs...))) }
+func (s *script) meta(pairs ...any) { s.data(0, metadata(appendAMFObject(nil, pairs...))) }
+
+func (s *script) data(ts uint32, b []byte) {
+	s.t.Helper()
+	if err := s.d.data(ts, b); err != nil {
+		s.t.Fatal(err)
+	}
+}
 
 func TestTracksAreAnnouncedWhenComplete(t *testing.T) {
 	key := videoFrame(true, 0, idr)

@@ -61,7 +61,10 @@ func FuzzAMF(f *testing.F) {
 			}
 		}
 		var h hints
-		_ = h.read(b, 32, 4096)
+		r := amfReader{b: b, depth: 32, count: 4096}
+		if _, err := dataName(&r); err == nil {
+			_ = h.read(&r)
+		}
 	})
 }
 

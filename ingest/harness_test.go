@@ -72,6 +72,7 @@ type memSession struct {
 	mu      sync.Mutex
 	setups  [][]media.Track
 	samples []media.Sample
+	events  []media.Event
 	setupAt []int // number of samples before each setup
 	closes  int
 	total   int
@@ -98,6 +99,13 @@ func (s *memSession) WriteSample(m media.Sample) error {
 		m.Data = nil
 	}
 	s.samples = append(s.samples, m)
+	return nil
+}
+
+func (s *memSession) WriteEvent(e media.Event) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.events = append(s.events, e)
 	return nil
 }
 

@@ -25,21 +25,18 @@ func queryHints(query string) hints {
 	return h
 }
 
-// read takes what a data message says: "@setDataFrame", "onMetaData", properties, or the same without the first.
-func (h *hints) read(b []byte, depth, values int) error {
-	r := amfReader{b: b, depth: depth, count: values}
-	name, err := r.value()
-	if err != nil {
-		return err
+// dataName reads what a data message is about: "onMetaData", also behind "@setDataFrame"; "" when it is no name.
+func dataName(r *amfReader) (string, error) {
+	v, err := r.value()
+	if err == nil && v == "@setDataFrame" {
+		v, err = r.value()
 	}
-	if name == "@setDataFrame" {
-		if name, err = r.value(); err != nil {
-			return err
-		}
-	}
-	if name != "onMetaData" {
-		return nil // cue points, text, frame counters
-	}
+	name, _ := v.(string)
+	return name, err
+}
+
+// read takes the properties of an onMetaData.
+func (h *hints) read(r *amfReader) error {
 	v, err := r.value()
 	if err != nil {
 		return err

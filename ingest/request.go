@@ -35,7 +35,7 @@ type Gate interface {
 }
 
 // Session receives one publish. All calls come from the connection's goroutine, one after another. An error from
-// SetTracks or WriteSample ends the publish like an error from Gate.Admit.
+// SetTracks, WriteSample or WriteEvent ends the publish like an error from Gate.Admit.
 type Session interface {
 	// SetTracks says what the tracks are: before the first sample, and again whenever a configuration really changed or a
 	// track appeared. The index of a track never changes during a publish. The slice and its Config are not changed later.
@@ -43,6 +43,8 @@ type Session interface {
 	// WriteSample delivers one access unit. Times are the encoder's, unwrapped but not repaired: they may jump or step
 	// back. s.Data is only valid during the call.
 	WriteSample(s media.Sample) error
+	// WriteEvent delivers timed metadata. Its Start is on the clock of the samples' DTS+Offset; its ID is not set.
+	WriteEvent(e media.Event) error
 	// Close is called exactly once, when the publish ends for whatever reason.
 	Close() error
 }

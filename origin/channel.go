@@ -93,7 +93,8 @@ type rendered struct {
 	revision    uint64
 	ended       bool
 	full, delta *document
-	held        []string // Cache-Control of an answer to a blocking request: it never changes its meaning (rule D4)
+	compact     *document // the delta update that skips date ranges too; nil when it is the same
+	held        []string  // Cache-Control of an answer to a blocking request: it never changes its meaning (rule D4)
 	known       map[pieceKey]*piece
 }
 
@@ -150,6 +151,10 @@ func mediaPlaylist(p *hls.Playlist) func(*media.View, *rendered) (*rendered, err
 		if delta != nil {
 			list, _ = pieces(delta, nil)
 			r.delta = newDocument(list)
+		}
+		if compact := p.Compact(); compact != nil {
+			list, _ = pieces(compact, nil)
+			r.compact = newDocument(list)
 		}
 		return r, nil
 	}

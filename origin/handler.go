@@ -262,6 +262,9 @@ func (h *Handler) mediaPlaylist(w http.ResponseWriter, r *http.Request, c Served
 	text := doc.full
 	if d.skip && doc.delta != nil {
 		text = doc.delta
+		if d.compact && doc.compact != nil {
+			text = doc.compact
+		}
 	}
 	h.document(w, r, text, h.values.playlist, cache)
 	return nil

@@ -17,6 +17,7 @@ type directives struct {
 	msn     int64 // -1: none
 	part    int64 // -1: none
 	skip    bool
+	compact bool // the skipping may take in date ranges
 	present bool // msn was given: the answer waits for it and stays true
 }
 
@@ -40,7 +41,7 @@ func parseDirectives(query string) (directives, error) {
 		case "_HLS_part":
 			d.part, err = parseDirective(d.part, value)
 		case "_HLS_skip":
-			d.skip = value == "YES" || value == "v2"
+			d.skip, d.compact = value == "YES" || value == "v2", value == "v2"
 		}
 		if err != nil {
 			return d, fmt.Errorf("%s: %w", key, err)

@@ -118,3 +118,8 @@ func PruneEvents(list []Event, floor time.Duration) []Event {
 	}
 	return list[n:]
 }
+
+// SameEvents says whether two Views have the same events, which they share then.
+func SameEvents(a, b []Event) bool {
+	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
+}

@@ -194,6 +194,7 @@ type session struct {
 	pack   *cmaf.Packager
 	tracks []media.Track
 	pulse  pulse
+	cues   cueRate
 	anchor time.Time
 	key    time.Time // when the last key frame came, or the tracks; zero: no video
 	cause  cause

@@ -219,6 +219,20 @@ func (w *wire) WriteSample(s media.Sample) error {
 	return nil
 }
 
+// WriteEvent implements ingest.Session: an ad cue in simple mode, as AMF0.
+func (w *wire) WriteEvent(e media.Event) error {
+	text := func(b []byte, s string) []byte { return append(append(b, 0, byte(len(s))), s...) }
+	number := func(b []byte, name string, v float64) []byte {
+		return binary.BigEndian.AppendUint64(append(text(b, name), 0), math.Float64bits(v))
+	}
+	b := append(text([]byte{2}, "onAdCue"), 3)
+	b = text(append(text(b, "type"), 2), "SpliceOut")
+	b = text(append(text(b, "id"), 2), e.Cue)
+	b = number(number(b, "time", e.Start.Seconds()), "duration", e.Duration.Seconds())
+	w.message(4, 18, uint32(e.Start.Milliseconds()), append(b, 0, 0, 9))
+	return nil
+}
+
 // Close implements ingest.Session: without a word, in the middle of a message.
 func (w *wire) Close() error {
 	w.raw([]byte{6, 0, 0, 0, 0, 1, 0, 9, 1, 0, 0, 0, 0x17, 1})

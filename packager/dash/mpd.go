@@ -27,6 +27,7 @@ type Writer struct {
 	live      bool      // a dynamic MPD was written
 	published time.Time // the last publishTime
 	of        []listed  // what the last MPD listed
+	events    []media.Event
 	text      []byte
 }
 
@@ -68,7 +69,7 @@ func (w *Writer) Render(v *media.View) ([]byte, error) {
 		}
 		of = append(of, l)
 	}
-	if w.text != nil && slices.Equal(of, w.of) {
+	if w.text != nil && slices.Equal(of, w.of) && media.SameEvents(v.Events, w.events) {
 		return w.text, nil
 	}
 	periods := w.periods(v)
@@ -79,7 +80,7 @@ func (w *Writer) Render(v *media.View) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encoding MPD: %w", err)
 	}
-	w.text, w.of, w.live = text, of, w.live || !v.Ended
+	w.text, w.of, w.events, w.live = text, of, v.Events, w.live || !v.Ended
 	return text, nil
 }
 
@@ -107,8 +108,10 @@ func (w *Writer) document(v *media.View, periods []period) *mpd.MPD {
 		m.SuggestedPresentationDelay = duration(3 * longest)
 		m.UTCTimings = []*mpd.DescriptorType{clock()}
 	}
+	events := timedEvents(v, periods)
 	for i, p := range periods {
 		x := mpdPeriod(v, p)
+		describeEvents(x, v, periods, i, events)
 		hole := i+1 < len(periods) && periods[i+1].start > p.start+p.length
 		if hole || v.Ended {
 			x.Duration = duration(p.length) // said, so that players do not wait for media in the hole

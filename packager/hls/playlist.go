@@ -8,10 +8,11 @@ import (
 )
 
 // Protocol versions (8216bis 8): EXT-X-MAP outside I-frame playlists needs 6, EXT-X-SKIP 9. A client must refuse a version
-// it does not know, so neither is higher than needed. 10 would be for RECENTLY-REMOVED-DATERANGES; no View has date ranges.
+// it does not know, so neither is higher than needed. RECENTLY-REMOVED-DATERANGES needs 10.
 const (
-	versionFull  = 6
-	versionDelta = 9
+	versionFull   = 6
+	versionDelta  = 9
+	versionRanges = 10
 )
 
 // skipTargets is CAN-SKIP-UNTIL in target durations, the least that 8216bis 4.4.3.8 allows.
@@ -26,6 +27,8 @@ const skipTargets = 6
 type Playlist struct {
 	rendition  string
 	lines      lines
+	ranges     ranges
+	compact    [][]byte // see Compact
 	anchor     time.Time
 	partTarget time.Duration // of the live playlist that was written, 0 when none was
 }
@@ -53,19 +56,37 @@ func (p *Playlist) Render(v *media.View) (full, delta [][]byte) {
 		p.partTarget = v.PartTarget
 	}
 	p.update(v, r)
+	p.ranges.update(v)
 	tail := p.tail(v, r)
 	first := p.firstNumber(r)
-	full = append(full, p.header(v, r, first, 0))
+	full = append(full, p.header(v, r, first, 0, nil))
+	if len(p.ranges.text) > 0 {
+		full = append(full, p.ranges.text)
+	}
 	full = p.lines.pieces(full, first)
 	full = append(full, tail)
+	p.compact = nil
 	if skip := skippable(v, r); skip > 0 {
-		text := p.header(v, r, first, skip)
-		for _, piece := range p.lines.pieces(nil, first+uint64(skip)) {
-			text = append(text, piece...)
+		delta = p.delta(p.header(v, r, first, skip, nil), p.ranges.text, first+uint64(skip), tail)
+		if len(v.Events) > 0 {
+			removed, text := p.ranges.delta(v, r)
+			p.compact = p.delta(p.header(v, r, first, skip, &removed), text, first+uint64(skip), tail)
 		}
-		delta = [][]byte{append(text, tail...)}
 	}
 	return full, delta
+}
+
+// Compact returns the delta update of the View rendered last for clients that let it skip date ranges too
+// (_HLS_skip=v2). It is nil when that is the same as for those that do not.
+func (p *Playlist) Compact() [][]byte { return p.compact }
+
+// delta joins a delta update.
+func (p *Playlist) delta(text, ranges []byte, from uint64, tail []byte) [][]byte {
+	text = append(text, ranges...)
+	for _, piece := range p.lines.pieces(nil, from) {
+		text = append(text, piece...)
+	}
+	return [][]byte{append(text, tail...)}
 }
 
 // update brings the kept lines to the View.
@@ -96,10 +117,14 @@ func before(r *media.Rendition, i int) *media.Segment {
 	return &r.Segments[i-1]
 }
 
-// header appends everything up to the first listed segment; skip > 0 makes it that of a delta update.
-func (p *Playlist) header(v *media.View, r *media.Rendition, first uint64, skip int) []byte {
+// header appends everything up to the first listed segment; skip > 0 makes it that of a delta update,
+// removed of one that skips date ranges.
+func (p *Playlist) header(v *media.View, r *media.Rendition, first uint64, skip int, removed *[]byte) []byte {
 	version := versionFull
-	if skip > 0 {
+	switch {
+	case removed != nil:
+		version = versionRanges
+	case skip > 0:
 		version = versionDelta
 	}
 	b := make([]byte, 0, 1024)
@@ -126,6 +151,10 @@ func (p *Playlist) header(v *media.View, r *media.Rendition, first uint64, skip 
 	if skip > 0 {
 		b = append(b, "#EXT-X-SKIP:SKIPPED-SEGMENTS="...)
 		b = strconv.AppendInt(b, int64(skip), 10)
+		if removed != nil { // REQUIRED then, "MAY be empty" (8216bis 4.4.5.2)
+			b = append(b, `,RECENTLY-REMOVED-DATERANGES="`...)
+			b = append(append(b, *removed...), '"')
+		}
 		b = append(b, '\n')
 	}
 	return p.headerMap(b, r, first, skip)
