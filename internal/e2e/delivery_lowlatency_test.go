@@ -26,7 +26,7 @@ func TestLowLatency(t *testing.T) {
 		pages := plainOrigin(t, t.TempDir())
 		for name, u := range map[string]string{
 			"dash.js": c.Watch(DASH(c.Public)),
-			"Shaka":   pages.URL + "/players/shaka.html?ll=1&src=" + url.QueryEscape(DASH(c.Public)),
+			"Shaka":   pages.URL + "/players/defaults.html?player=shaka&ll=1&src=" + url.QueryEscape(DASH(c.Public)),
 		} {
 			p := b.Open(t, u)
 			p.Plays(t, 10, 60*time.Second)

@@ -143,7 +143,7 @@ func playersPlay(t *testing.T, c *Channel) {
 	for _, urls := range [][]string{
 		{c.Watch(HLS(c.Preview)), c.Watch(DASH(c.Public))},
 		{c.Watch(HLS(c.Public)), c.Watch(DASH(c.Preview))},
-		{elsewhere.URL + "/players/shaka.html?src=" + HLS(c.Public), elsewhere.URL + "/players/shaka.html?src=" + DASH(c.Public)},
+		{elsewhere.URL + "/players/defaults.html?player=shaka&src=" + HLS(c.Public), elsewhere.URL + "/players/defaults.html?player=shaka&src=" + DASH(c.Public)},
 	} {
 		var pages []*Page
 		for _, u := range urls {

@@ -1,17 +1,23 @@
 package e2e
 
 import (
+	"net/url"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 )
 
-// TestEncoderReturns: the encoder is cut off without a word and comes back five seconds later with another picture size.
-// The playlists go on with one discontinuity, no viewer gets an error, and the players go on without a reload.
+// threeSegments is how soon after the media is back every player goes on.
+const threeSegments = 3 * 2 * time.Second
+
+// TestEncoderReturns: the encoder is cut off without a word and comes back after five seconds, then with another picture size,
+// then after the origin was killed as well. The playlists go on with one discontinuity each time, no viewer gets an error, and
+// the players, with their own defaults on a page of somebody else's, go on without a reload.
 func TestEncoderReturns(t *testing.T) {
 	t.Parallel()
-	begin(t, 3*time.Minute)
+	begin(t, 4*time.Minute)
 	small := filepath.Join(t.TempDir(), "small.flv")
 	if out, err := exec.Command("ffmpeg", "-nostdin", "-v", "error", "-i", "../../testdata/demo.flv", "-vf", "scale=640:360", "-c:v", "libx264", "-preset", "ultrafast",
 		"-bf", "2", "-g", "30", "-keyint_min", "30", "-sc_threshold", "0", "-c:a", "copy", small).CombinedOutput(); err != nil {
@@ -19,49 +25,92 @@ func TestEncoderReturns(t *testing.T) {
 	}
 	d := StartDaemon(t)
 	c := NewChannel(t, d, "field")
-	first := Publish(t, c.Ingest+"/main", "../../testdata/demo.flv", true)
+	encoder := Publish(t, c.Ingest+"/main", "../../testdata/demo.flv", true)
 	c.Shows(t, c.Public, 6*time.Second, 30*time.Second)
-	b := NewBrowser(t)
-	pages := []*Page{b.Open(t, c.Watch(HLS(c.Public))), b.Open(t, c.Watch(DASH(c.Public)))}
+	pages := players(t, c)
+	tracks := renditions(t, HLS(c.Public))
+	for _, step := range []struct {
+		name, clip string
+		killed     bool // the origin as well
+	}{
+		{"the same encoder", "../../testdata/demo.flv", false},
+		{"another picture size", small, false},
+		{"after the origin was killed", small, true},
+	} {
+		before := map[string]Playlist{}
+		for kind, u := range tracks {
+			before[kind] = playlist(t, u)
+		}
+		encoder.Kill()
+		if step.killed {
+			d.Kill(t)
+			d.Start(t)
+		}
+		stays(t, step.name, tracks, before, 5*time.Second)
+		encoder = Publish(t, c.Ingest+"/main", step.clip, true)
+		if !waitFor(20*time.Second, func() bool { return discontinuities(playlist(t, tracks["video"])) > discontinuities(before["video"]) }) {
+			t.Fatalf("%s: the media is not back", step.name)
+		}
+		soon := time.Now().Add(threeSegments)
+		stood := map[string]float64{}
+		for name, p := range pages {
+			stood[name] = p.Stats().Played
+		}
+		for name, p := range pages {
+			p.Until(t, time.Until(soon), "going on within three segments", func(s Stats) bool { return s.Played > stood[name]+0.2 })
+		}
+		for kind, u := range tracks {
+			var p Playlist
+			if !waitFor(30*time.Second, func() bool {
+				p = playlist(t, u)
+				last := p.Segments[len(p.Segments)-1]
+				// The picture has another initialization section where its size is new; the sound, unchanged, may keep its own.
+				changed := last.Map != before[kind].Segments[len(before[kind].Segments)-1].Map || kind == "audio" || step.name != "another picture size"
+				return p.Last() >= before[kind].Last()+2 && !last.Gap && changed
+			}) {
+				t.Errorf("%s: %s does not go on:\n%s", step.name, kind, p.Text)
+				continue
+			}
+			goesOn(t, kind, before[kind], p)
+		}
+		for name, p := range pages {
+			s := p.Plays(t, 2, 20*time.Second)
+			if step.clip == small && s.Width != 640 || s.Starts != 1 {
+				t.Errorf("%s: %s shows a picture %d wide after %d starts", step.name, name, s.Width, s.Starts)
+			}
+			t.Logf("%s: %s went on, %d stalls, errors %v", step.name, s.Player, s.Stalls, s.Errors)
+		}
+	}
+}
+
+// players opens a page of somebody else's for each player and waits until it plays.
+func players(t *testing.T, c *Channel) map[string]*Page {
+	t.Helper()
+	b, elsewhere := NewBrowser(t), plainOrigin(t, t.TempDir())
+	pages := map[string]*Page{}
+	for name, manifest := range map[string]string{"hls": HLS(c.Public), "dash": DASH(c.Public), "shaka": DASH(c.Public)} {
+		pages[name] = b.Open(t, elsewhere.URL+"/players/defaults.html?player="+name+"&src="+url.QueryEscape(manifest))
+	}
 	for _, p := range pages {
 		p.Plays(t, 2, 30*time.Second)
 	}
-	tracks := renditions(t, HLS(c.Public))
-	before := map[string]Playlist{}
-	for kind, u := range tracks {
-		before[kind] = playlist(t, u)
-	}
-	first.Kill()
+	return pages
+}
 
-	// Five seconds without an encoder: every playlist is answered, and nothing that was listed is gone.
-	away := time.Now().Add(5 * time.Second)
-	waitFor(5*time.Second, func() bool {
+// stays sees for a while that every playlist is answered and nothing that was listed is gone.
+func stays(t *testing.T, step string, tracks map[string]string, before map[string]Playlist, d time.Duration) {
+	t.Helper()
+	until := time.Now().Add(d)
+	_ = waitFor(d, func() bool {
 		for kind, u := range tracks {
 			if p := playlist(t, u); p.Ended || p.Last() < before[kind].Last() {
-				t.Errorf("%s while the encoder is away: ended %v, last %d, before %d", kind, p.Ended, p.Last(), before[kind].Last())
+				t.Errorf("%s: %s while the encoder is away: ended %v, last %d, before %d", step, kind, p.Ended, p.Last(), before[kind].Last())
 				return true
 			}
 		}
-		return time.Now().After(away)
+		return time.Now().After(until)
 	})
-	Publish(t, c.Ingest+"/main", small, true)
-	for kind, u := range tracks {
-		var p Playlist
-		if !waitFor(30*time.Second, func() bool {
-			p = playlist(t, u)
-			last := p.Segments[len(p.Segments)-1]
-			// The picture has another initialization section; the sound, unchanged, may keep its own.
-			changed := last.Map != before[kind].Segments[0].Map || kind == "audio"
-			return p.Last() >= before[kind].Last()+3 && !last.Gap && changed
-		}) {
-			t.Errorf("%s does not go on:\n%s", kind, p.Text)
-			continue
-		}
-		goesOn(t, kind, before[kind], p)
-	}
-	for _, p := range pages {
-		p.Until(t, 40*time.Second, "the new picture size", func(s Stats) bool { return s.Width == 640 || s.Fatal > 0 })
-		s := p.Plays(t, 3, 40*time.Second)
-		t.Logf("%s went on after %d starts, %d stalls, errors %v", s.Player, s.Starts, s.Stalls, s.Errors)
-	}
 }
+
+// discontinuities counts the tags of a playlist, also that of a segment which is being made.
+func discontinuities(p Playlist) int { return strings.Count(p.Text, "#EXT-X-DISCONTINUITY\n") }

@@ -98,7 +98,7 @@ func TestWatchPage(t *testing.T) {
 			t.Errorf("figures of %s: %s", s.Player, shown)
 		}
 	}
-	shaka := b.Open(t, origin.URL+"/players/shaka.html?src=/live.ism/manifest.mpd")
+	shaka := b.Open(t, origin.URL+"/players/defaults.html?player=shaka&src=/live.ism/manifest.mpd")
 	shaka.Plays(t, 3, 30*time.Second)
 	shaka.Close()
 
