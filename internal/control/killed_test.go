@@ -12,6 +12,7 @@ import (
 
 	"headwater.stream/api"
 	"headwater.stream/internal/control"
+	"headwater.stream/internal/state"
 	"headwater.stream/internal/state/boltstate"
 	"headwater.stream/internal/state/memstate"
 )
@@ -179,3 +180,14 @@ func TestKilledDelete(t *testing.T) {
 }
 
 func first3[A, B any](a A, _ B, err error) (A, error) { return a, err }
+
+// TestNewerRecords: records of a version to come are refused, not read.
+func TestNewerRecords(t *testing.T) {
+	disk := memstate.New()
+	if _, err := disk.Commit(t.Context(), state.Change{Kind: "meta", Key: "format", Body: []byte(`{"format":2}`)}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := control.New(disk, &memRuntime{}, quiet()); err == nil || !strings.Contains(err.Error(), "has format 2 and this version reads 1") {
+		t.Errorf("records of format 2: %v", err)
+	}
+}

@@ -120,11 +120,12 @@ func locked(path string, err error) error {
 func (s *Store) open(path string) (err error) {
 	// bbolt reads through a memory map: a damaged page makes it panic, or read where nothing is mapped.
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	checking := false
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("the state file %s is damaged; it was left as it is, restore it from a backup: %v", path, p)
 		}
-		if err != nil && s.db != nil {
+		if err != nil && s.db != nil && !checking {
 			_ = s.db.Close()
 		}
 	}()
@@ -132,23 +133,56 @@ func (s *Store) open(path string) (err error) {
 	if err != nil {
 		return locked(path, err)
 	}
-	return s.db.View(func(tx *bbolt.Tx) error {
-		meta := tx.Bucket([]byte(metaBucket))
-		if meta == nil || tx.Bucket([]byte(recordBucket)) == nil {
-			return fmt.Errorf("%s is not a state file of Headwater", path)
+	if err := s.db.View(func(tx *bbolt.Tx) error { return s.read(path, tx) }); err != nil {
+		return err
+	}
+	// bbolt checks the list of free pages in a goroutine of its own, where nobody recovers: so what it will read was read
+	// before. After an error it goes on, perhaps for ever, so the map stays then until the process ends, which is soon.
+	tx, err := s.db.Begin(false)
+	if err != nil {
+		return locked(path, err)
+	}
+	for err := range tx.Check() {
+		checking = true
+		return fmt.Errorf("the state file %s is damaged; it was left as it is, restore it from a backup: %w", path, err)
+	}
+	return tx.Rollback()
+}
+
+// read reads all of the file, and what it says of itself.
+func (s *Store) read(path string, tx *bbolt.Tx) error {
+	meta := tx.Bucket([]byte(metaBucket))
+	if meta == nil || tx.Bucket([]byte(recordBucket)) == nil {
+		return fmt.Errorf("%s is not a state file of Headwater", path)
+	}
+	if v := value(meta.Get([]byte(formatKey))); v != format {
+		return fmt.Errorf("the state file %s has format %d and this version reads %d: use the version that wrote it", path, v, format)
+	}
+	if total, err := sum(tx.Bucket([]byte(recordBucket))); err != nil || total != value(meta.Get([]byte(sumKey))) {
+		return fmt.Errorf("the state file %s is damaged (its checksum is wrong); it was left as it is, restore it from a backup", path)
+	}
+	if err := tx.ForEach(func(_ []byte, b *bbolt.Bucket) error { return touch(b) }); err != nil {
+		return fmt.Errorf("the state file %s is damaged; it was left as it is, restore it from a backup: %w", path, err)
+	}
+	s.notify.Set(value(meta.Get([]byte(revisionKey))))
+	return nil
+}
+
+// touch reads all pages of a bucket: the leaves one after the other, and by looking for each key the branches above.
+func touch(b *bbolt.Bucket) error {
+	seek := b.Cursor()
+	return b.ForEach(func(k, v []byte) error {
+		if found, _ := seek.Seek(k); !bytes.Equal(found, k) {
+			return errors.New("a record cannot be found by its key")
 		}
-		if v := value(meta.Get([]byte(formatKey))); v != format {
-			return fmt.Errorf("the state file %s has format %d and this version reads %d: use the version that wrote it", path, v, format)
+		if v != nil {
+			return nil
 		}
-		if total, err := sum(tx.Bucket([]byte(recordBucket))); err != nil || total != value(meta.Get([]byte(sumKey))) {
-			return fmt.Errorf("the state file %s is damaged (its checksum is wrong); restore it from a backup", path)
+		inner := b.Bucket(k)
+		if inner == nil {
+			return errors.New("a bucket cannot be opened")
 		}
-		// Only now, because it reads in a goroutine of its own, where nobody recovers: the list of free pages.
-		for err := range tx.Check() {
-			return fmt.Errorf("the state file %s is damaged; restore it from a backup: %w", path, err)
-		}
-		s.notify.Set(value(meta.Get([]byte(revisionKey))))
-		return nil
+		return touch(inner)
 	})
 }
 

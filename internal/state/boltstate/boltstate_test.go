@@ -1,11 +1,15 @@
 package boltstate_test
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"go.etcd.io/bbolt"
 
 	"headwater.stream/internal/state"
 	"headwater.stream/internal/state/boltstate"
@@ -83,9 +87,11 @@ func TestDamage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	dir, tried := t.TempDir(), 0
 	try := func(name string, content []byte) {
 		t.Helper()
-		damaged := filepath.Join(t.TempDir(), boltstate.FileName)
+		tried++
+		damaged := filepath.Join(dir, fmt.Sprint(tried)) // each its own: bbolt keeps its lock on one it panics over
 		if err := os.WriteFile(damaged, content, 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -109,13 +115,47 @@ func TestDamage(t *testing.T) {
 			}
 		}
 	}
-	for n := 0; n < len(good); n += 509 {
+	step := 17 // HEADWATER_EVERY_BYTE=1 takes minutes
+	if os.Getenv("HEADWATER_EVERY_BYTE") != "" {
+		step = 1
+	}
+	for n := 0; n < len(good); n += step {
 		try("cut", good[:n])
 	}
-	for at := 0; at < len(good); at += 97 {
-		flipped := []byte(string(good))
+	for page := os.Getpagesize(); page < len(good); page += os.Getpagesize() {
+		for n := page - 1; n <= page+1; n++ {
+			try("cut", good[:n])
+		}
+	}
+	for at := 0; at < len(good); at += step {
+		flipped := bytes.Clone(good)
 		flipped[at] ^= 1 << (at % 8)
 		try("flipped", flipped)
+	}
+	newer := filepath.Join(dir, "newer")
+	if err := os.WriteFile(newer, good, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	db, err := bbolt.Open(newer, 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = db.Update(func(tx *bbolt.Tx) error {
+		return tx.Bucket([]byte("meta")).Put([]byte("format"), []byte{0, 0, 0, 0, 0, 0, 0, 2})
+	})
+	if err := errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	content, err := os.ReadFile(newer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	try("newer", content)
+	if _, err := boltstate.Open(newer); err == nil || !strings.Contains(err.Error(), "has format 2 and this version reads 1") {
+		t.Errorf("a newer version: %v", err)
+	}
+	if _, err := boltstate.Open(dir); err == nil {
+		t.Error("a directory was opened")
 	}
 	try("not ours", []byte(strings.Repeat("not a database ", 2000)))
 }
