@@ -125,6 +125,9 @@ func (c *copier) run(ctx context.Context) (archive.Info, error) {
 		}
 	}
 	c.place(&h, st)
+	if err := c.events(&h, &st); err != nil {
+		return archive.Info{}, err
+	}
 	return c.finish(h, st, first)
 }
 
@@ -326,7 +329,7 @@ func Discard(dir string) error {
 		return err
 	}
 	defer r.Close()
-	files := []string{media.MultivariantName, media.MPDName, archive.HeaderCopyName}
+	files := []string{media.MultivariantName, media.MPDName, archive.EventsName, archive.HeaderCopyName}
 	dirs := []string{}
 	for _, h := range r.header.Renditions {
 		dirs = append(dirs, h.Name)

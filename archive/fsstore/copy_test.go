@@ -60,6 +60,10 @@ func TestCopy(t *testing.T) {
 			if errA != nil || errB != nil || os.SameFile(a, b) == c.o.Copy {
 				t.Errorf("linked: %v, %v, %v", os.SameFile(a, b), errA, errB)
 			}
+			// The one event is at 500 ms.
+			if events, begins := len(open(t, dst).View().Events), open(t, dst).View().Renditions[0].Segments[0].Start; (events == 1) != (begins <= 500) {
+				t.Errorf("%d events of a copy that begins at %d ms", events, begins)
+			}
 			if err := fsstore.Discard(src); err != nil {
 				t.Fatal(err)
 			}

@@ -8,6 +8,7 @@ import (
 
 	"headwater.stream/archive"
 	"headwater.stream/internal/media"
+	"headwater.stream/internal/timeline"
 )
 
 // events is the writer's side of the events file.
@@ -99,6 +100,27 @@ func encodeEvents(list []media.Event) ([]byte, error) {
 		}
 	}
 	return body, nil
+}
+
+// events gives a copy the events of its time.
+func (c *copier) events(h *timeline.Header, st *timeline.State) error {
+	r := &h.Renditions[0]
+	segs := st.Segments[r.Name]
+	from, to := media.Duration(segs[0].Start, r.Timescale), media.Duration(segs[len(segs)-1].End(), r.Timescale)
+	ends := media.EventEnds(c.src.events)
+	for i, e := range c.src.events {
+		if ends[i] >= from && (e.Start < to || c.opt.Tail) {
+			st.Events = append(st.Events, e)
+		}
+	}
+	if len(st.Events) == 0 {
+		return nil
+	}
+	body, err := encodeEvents(st.Events)
+	if err != nil {
+		return err
+	}
+	return putBytes(c.root, archive.EventsName, body)
 }
 
 // checkEvents looks at the events file.
