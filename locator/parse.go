@@ -134,6 +134,9 @@ func (p *Path) parseManifest(raw string) error {
 	case media.MPDName:
 		p.Kind = MPD
 		return nil
+	case DownloadName:
+		p.Kind = Download
+		return nil
 	}
 	last, err := url.PathUnescape(raw)
 	if err != nil {

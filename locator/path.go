@@ -17,6 +17,7 @@ const (
 	MediaPlaylist                 // HLS media playlist of Rendition
 	MPD                           // DASH manifest
 	Object                        // Ref: an initialization section, segment or part
+	Download                      // the whole as one MP4 file
 )
 
 // PreviewName is the manifest name under which an event's preview is served.
@@ -27,6 +28,9 @@ const (
 	FormatHLS  = "m3u8-cmaf"
 	FormatDASH = "mpd-time-cmaf"
 )
+
+// DownloadName is the last element of the path of a Download.
+const DownloadName = "download.mp4"
 
 // MaxFilters is how many filters a URL may name (ams-v3 §6.1).
 const MaxFilters = 3
@@ -57,6 +61,9 @@ func HLSPath(id, name string) string { return Path{ID: id, Name: name, Kind: Mul
 // DASHPath returns the path of the DASH manifest that listPaths shows.
 func DASHPath(id, name string) string { return Path{ID: id, Name: name, Kind: MPD}.String() }
 
+// DownloadPath returns the path of the MP4 file.
+func DownloadPath(id, name string) string { return Path{ID: id, Name: name, Kind: Download}.String() }
+
 // String prints the canonical, escaped path; Parse of it gives p again.
 func (p Path) String() string {
 	var b strings.Builder
@@ -76,6 +83,8 @@ func (p Path) String() string {
 		b.WriteString(PlaylistFile(p.Filters, p.Span))
 	case Object:
 		b.WriteString(p.Ref.Name())
+	case Download:
+		b.WriteString(DownloadName)
 	}
 	return b.String()
 }

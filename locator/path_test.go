@@ -36,6 +36,7 @@ func TestParse(t *testing.T) {
 		base + "v1/media(filter=Caf%C3%A9,start=90.5).m3u8": {ID: id, Name: "show", Kind: locator.MediaPlaylist, Rendition: "v1", Filters: []string{"Café"}, Span: from},
 		base + "manifest(format=mpd-time-cmaf,start=90.50)": {ID: id, Name: "show", Kind: locator.MPD, Span: from},
 		base + "v1/media.m3u8":                              {ID: id, Name: "show", Kind: locator.MediaPlaylist, Rendition: "v1"},
+		base + "download.mp4":                               {ID: id, Name: "show", Kind: locator.Download},
 		base + "a1/init-7.mp4":                              {ID: id, Name: "show", Kind: locator.Object, Ref: media.Ref{Rendition: "a1", Kind: media.ObjectInit, Epoch: 7}},
 		base + "v1/seg-7-12.m4s":                            {ID: id, Name: "show", Kind: locator.Object, Ref: media.Ref{Rendition: "v1", Kind: media.ObjectSegment, Epoch: 7, Number: 12}},
 		base + "v1/part-7-12-3.m4s":                         {ID: id, Name: "show", Kind: locator.Object, Ref: media.Ref{Rendition: "v1", Kind: media.ObjectPart, Epoch: 7, Number: 12, Part: 3}},

@@ -8,6 +8,7 @@ import (
 
 	"headwater.stream/internal/media"
 	"headwater.stream/locator"
+	"headwater.stream/packager/progressive"
 )
 
 // failure is how an error is answered: status and code of ams-v3 §11.3, and a sentence.
@@ -36,6 +37,10 @@ func classify(err error) failure {
 		{errTooFar, failure{status: http.StatusBadRequest, code: "MPE_BAD_URL_SYNTAX"}},
 		{errBody, failure{status: http.StatusBadRequest, code: "MPE_BAD_URL_SYNTAX"}},
 		{errMethod, failure{status: http.StatusMethodNotAllowed, code: "MPE_BAD_URL_SYNTAX"}},
+		{progressive.ErrLive, failure{status: http.StatusNotFound, code: "MPE_FRAGMENT_NOT_READY"}},
+		{progressive.ErrEmpty, failure{status: http.StatusNotFound, code: "MPE_LIVE_MEDIA_ENTRIES_NOT_FOUND"}},
+		{progressive.ErrCodecs, failure{status: http.StatusUnsupportedMediaType, code: "MPE_FORMAT_NOT_SUPPORTED"}},
+		{progressive.ErrTooLong, failure{status: http.StatusUnsupportedMediaType, code: "MPE_FORMAT_NOT_SUPPORTED"}},
 		{errTrack, failure{status: http.StatusNotFound, code: "MPE_EGRESS_TRACK_NOT_FOUND"}},
 		{errPending, failure{status: http.StatusNotFound, code: "MPE_LIVE_MEDIA_ENTRIES_NOT_FOUND"}},
 		{errNotReady, failure{status: http.StatusNotFound, code: "MPE_FRAGMENT_NOT_READY"}},

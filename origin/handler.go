@@ -44,6 +44,7 @@ type Handler struct {
 	now        func() time.Time
 	authorize  func(id, token string) error
 	compressor compressor
+	downloads  *downloads
 	values     headerValues
 }
 
@@ -75,7 +76,7 @@ func makeHeaderValues() headerValues {
 
 // NewHandler returns the Handler.
 func NewHandler(o Options) *Handler {
-	h := &Handler{resolver: o.Resolver, metrics: o.Metrics, log: o.Log, maxWaiting: int64(o.MaxWaiting), now: o.Now, authorize: o.Authorize, values: makeHeaderValues()}
+	h := &Handler{resolver: o.Resolver, metrics: o.Metrics, log: o.Log, maxWaiting: int64(o.MaxWaiting), now: o.Now, authorize: o.Authorize, values: makeHeaderValues(), downloads: newDownloads()}
 	if h.metrics == nil {
 		h.metrics = &Metrics{}
 	}
@@ -136,6 +137,7 @@ type target struct {
 	kind      locator.Kind
 	rendition string
 	ref       media.Ref
+	name      string // of the manifest
 }
 
 // find resolves a request.
@@ -151,6 +153,8 @@ func (h *Handler) find(r *http.Request) (target, error) {
 		req.Protocol = HLS
 	case locator.MPD:
 		req.Protocol = DASH
+	case locator.Download:
+		req.Protocol = Download
 	}
 	if req.Protocol != AnyProtocol {
 		if err := path.ApplyQuery(r.URL.RawQuery); err != nil {
@@ -159,7 +163,7 @@ func (h *Handler) find(r *http.Request) (target, error) {
 		req.Filters, req.Span = path.Filters, path.Span
 	}
 	served, err := h.resolver.Resolve(r.Context(), req)
-	return target{served, path.Kind, path.Rendition, path.Ref}, err
+	return target{served, path.Kind, path.Rendition, path.Ref, path.Name}, err
 }
 
 // serve answers a request for a public path; it returns an error only when nothing was written.
@@ -179,6 +183,8 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) error {
 		return h.whole(w, r, c, &c.mpd, h.values.mpd, cache)
 	case locator.MediaPlaylist:
 		return h.mediaPlaylist(w, r, c, t.rendition)
+	case locator.Download:
+		return h.download(w, r, c, t.name)
 	}
 	return h.object(w, r, t.Served, t.ref)
 }

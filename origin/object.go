@@ -36,18 +36,9 @@ func (h *Handler) object(w http.ResponseWriter, r *http.Request, c Served, ref m
 		return nil
 	}
 	head := w.Header()
-	start, size, status := int64(0), obj.Size, http.StatusOK
-	if value := r.Header.Get("Range"); value != "" && r.Method == http.MethodGet && rangeApplies(r.Header.Get("If-Range"), entityTag(ref)) {
-		from, length, ok := parseRange(value, obj.Size)
-		switch {
-		case !ok: // not one range: the whole
-		case length == 0:
-			head["Content-Range"] = []string{"bytes */" + strconv.FormatInt(obj.Size, 10)}
-			return errRange
-		default:
-			start, size, status = from, length, http.StatusPartialContent
-			head["Content-Range"] = []string{fmt.Sprintf("bytes %d-%d/%d", from, from+length-1, obj.Size)}
-		}
+	start, size, status, err := h.section(w, r, obj.Size, entityTag(ref))
+	if err != nil {
+		return err
 	}
 	if obj.File != nil {
 		if _, err := obj.File.Seek(obj.Offset+start, io.SeekStart); err != nil {
@@ -64,6 +55,25 @@ func (h *Handler) object(w http.ResponseWriter, r *http.Request, c Served, ref m
 	}
 	h.send(w, r, status, section(obj.Data, start, size), size)
 	return nil
+}
+
+// section returns which bytes of so many a request wants, with the status that goes with it.
+func (h *Handler) section(w http.ResponseWriter, r *http.Request, whole int64, etag string) (start, size int64, status int, err error) {
+	value := r.Header.Get("Range")
+	if value == "" || r.Method != http.MethodGet || !rangeApplies(r.Header.Get("If-Range"), etag) {
+		return 0, whole, http.StatusOK, nil
+	}
+	head := w.Header()
+	from, length, ok := parseRange(value, whole)
+	switch {
+	case !ok: // not one range: the whole
+		return 0, whole, http.StatusOK, nil
+	case length == 0:
+		head["Content-Range"] = []string{"bytes */" + strconv.FormatInt(whole, 10)}
+		return 0, 0, 0, errRange
+	}
+	head["Content-Range"] = []string{fmt.Sprintf("bytes %d-%d/%d", from, from+length-1, whole)}
+	return from, length, http.StatusPartialContent, nil
 }
 
 // unchanged answers a request of somebody who has the object.

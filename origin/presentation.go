@@ -30,6 +30,7 @@ const (
 	AnyProtocol Protocol = iota
 	HLS
 	DASH
+	Download // the whole as one MP4 file
 )
 
 // Request is what a Resolver needs to know of a viewer's request.

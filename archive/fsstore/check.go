@@ -281,7 +281,7 @@ func (c *checker) checkManifests() error {
 		return err
 	}
 	defer r.Close()
-	a, err := r.Asset()
+	a, err := r.Asset(Point{}, Point{})
 	if err != nil {
 		return nil // nothing to play
 	}

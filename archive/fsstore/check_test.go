@@ -74,7 +74,7 @@ func open(t *testing.T, dir string) *archive.Asset {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := r.Asset()
+	a, err := r.Asset(fsstore.Point{}, fsstore.Point{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -96,7 +96,7 @@ func Copy(ctx context.Context, src, dst string, o CopyOptions) (info archive.Inf
 }
 
 func (c *copier) run(ctx context.Context) (archive.Info, error) {
-	first, last, err := c.numbers()
+	first, last, err := c.src.numbers(c.opt.From, c.opt.To)
 	if err != nil {
 		return archive.Info{}, err
 	}
@@ -129,39 +129,6 @@ func (c *copier) run(ctx context.Context) (archive.Info, error) {
 		return archive.Info{}, err
 	}
 	return c.finish(h, st, first)
-}
-
-// numbers returns which segments the copy has, the same of all renditions. The first rendition leads.
-func (c *copier) numbers() (first, last uint64, err error) {
-	for _, r := range c.src.header.Renditions {
-		segs := c.src.indexes[r.Name].Segments
-		if len(segs) == 0 {
-			continue
-		}
-		from, to := segs[0].Start, segs[len(segs)-1].End()
-		if c.opt.From.Set {
-			from = media.Ticks(c.opt.From.media(c.src.header.Anchor), r.Timescale)
-		}
-		if c.opt.To.Set {
-			to = media.Ticks(c.opt.To.media(c.src.header.Anchor), r.Timescale)
-		}
-		found := false
-		for _, s := range segs {
-			if s.End() <= from || s.Start >= to {
-				continue
-			}
-			if !found {
-				first, found = s.Number, true
-			}
-			last = s.Number
-		}
-		if found {
-			return first, last, nil
-		}
-		a, b := span(&c.src.header, &r, segs[0]), span(&c.src.header, &r, segs[len(segs)-1])
-		return 0, 0, fmt.Errorf("%w: it goes from %s to %s, media time %v to %v", ErrRange, a.From.UTC().Format(time.RFC3339Nano), b.To.UTC().Format(time.RFC3339Nano), a.Start, b.Start+b.Duration)
-	}
-	return 0, 0, archive.ErrEmpty
 }
 
 // within returns which of the segments have numbers from first to last.

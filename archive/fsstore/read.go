@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"time"
 
 	"headwater.stream/archive"
 	"headwater.stream/internal/media"
@@ -179,13 +180,52 @@ func (r *Recording) load() (err error) {
 // Info returns what the directory says about the recording.
 func (r *Recording) Info() archive.Info { return r.info }
 
-// Asset returns what can be played of the recording now. It reads from this Recording, which it closes with itself.
-func (r *Recording) Asset() (*archive.Asset, error) {
+// Asset returns what can be played of the recording now between two points, which may be none: cut to segment borders. It
+// reads from this Recording, which it closes with itself.
+func (r *Recording) Asset(from, to Point) (*archive.Asset, error) {
+	first, last, err := r.numbers(from, to)
+	if err != nil {
+		return nil, err
+	}
 	st := timeline.State{Header: r.header, Segments: map[string][]media.Segment{}, Sums: map[string][]uint32{}, Events: r.events}
 	for name, x := range r.indexes {
-		st.Segments[name], st.Sums[name] = x.Segments, x.Sums
+		lo, hi := within(x.Segments, first, last)
+		st.Segments[name], st.Sums[name] = x.Segments[lo:hi], x.Sums[lo:hi]
 	}
 	return archive.NewAsset(r, st, r.info)
+}
+
+// numbers returns which segments lie between two points, at least partly: the same of all renditions. The first rendition leads.
+func (r *Recording) numbers(from, to Point) (first, last uint64, err error) {
+	for _, h := range r.header.Renditions {
+		segs := r.indexes[h.Name].Segments
+		if len(segs) == 0 {
+			continue
+		}
+		start, end := segs[0].Start, segs[len(segs)-1].End()
+		if from.Set {
+			start = media.Ticks(from.media(r.header.Anchor), h.Timescale)
+		}
+		if to.Set {
+			end = media.Ticks(to.media(r.header.Anchor), h.Timescale)
+		}
+		found := false
+		for _, s := range segs {
+			if s.End() <= start || s.Start >= end {
+				continue
+			}
+			if !found {
+				first, found = s.Number, true
+			}
+			last = s.Number
+		}
+		if found {
+			return first, last, nil
+		}
+		a, b := span(&r.header, &h, segs[0]), span(&r.header, &h, segs[len(segs)-1])
+		return 0, 0, fmt.Errorf("%w: it goes from %s to %s, media time %v to %v", ErrRange, a.From.UTC().Format(time.RFC3339Nano), b.To.UTC().Format(time.RFC3339Nano), a.Start, b.Start+b.Duration)
+	}
+	return 0, 0, archive.ErrEmpty
 }
 
 // Open opens a segment's file.

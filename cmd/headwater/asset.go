@@ -10,7 +10,7 @@ import (
 
 func (a *app) assetCommand() *cobra.Command {
 	return group("asset", "Assets: recordings", a.assetCreate(), a.assetList(), a.assetShow(), a.assetUpdate(), a.assetTracks(), a.assetDelete(),
-		a.assetImport(), a.assetClip(), a.assetCheck())
+		a.assetImport(), a.assetClip(), a.assetExport(), a.assetCheck())
 }
 
 // assetFlags adds the flags that say what an asset is.

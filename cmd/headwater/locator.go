@@ -98,6 +98,7 @@ func (a *app) locatorShow() *cobra.Command {
 type published struct {
 	HLS   string `json:"hls,omitempty"`
 	DASH  string `json:"dash,omitempty"`
+	MP4   string `json:"mp4,omitempty"`   // once the recording has ended
 	Watch string `json:"watch,omitempty"` // page that plays it
 }
 
@@ -126,6 +127,9 @@ func publishedURLs(ctx context.Context, c *api.Client, name, endpoint, token str
 			urls.DASH = base + path
 		}
 	}
+	if len(paths.DownloadPaths) > 0 {
+		urls.MP4 = base + paths.DownloadPaths[0]
+	}
 	if urls.Watch == "" && urls.DASH != "" {
 		urls.Watch = base + "/watch?src=" + urls.DASH[len(base):]
 	}
@@ -146,7 +150,7 @@ func (a *app) locatorPaths() *cobra.Command {
 					_, err := fmt.Fprintln(cmd.ErrOrStderr(), "Nothing to serve yet: create a live output on the asset first.")
 					return err
 				}
-				return pairs(cmd, "HLS", urls.HLS, "DASH", urls.DASH, "Watch", urls.Watch)
+				return pairs(cmd, "HLS", urls.HLS, "DASH", urls.DASH, "Watch", urls.Watch, "MP4", urls.MP4)
 			})
 		}),
 	}

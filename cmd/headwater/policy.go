@@ -40,16 +40,16 @@ func printPolicy(cmd *cobra.Command, p *api.StreamingPolicy) error {
 func (a *app) policyCreate() *cobra.Command {
 	var protocols []string
 	cmd := &cobra.Command{Use: "create NAME", Short: "Make a streaming policy", Args: cobra.ExactArgs(1)}
-	cmd.Flags().StringSliceVar(&protocols, "protocol", []string{"hls", "dash"}, "protocols to serve: hls, dash")
+	cmd.Flags().StringSliceVar(&protocols, "protocol", []string{"hls", "dash"}, "protocols to serve: hls, dash, download (an MP4 file of the whole, once it has ended)")
 	cmd.RunE = a.call(func(cmd *cobra.Command, c *api.Client, args []string) error {
 		for _, p := range protocols {
-			if p != "hls" && p != "dash" {
-				return usageError("--protocol has to be hls or dash")
+			if p != "hls" && p != "dash" && p != "download" {
+				return usageError("--protocol has to be hls, dash or download")
 			}
 		}
-		off, hls, dash := false, slices.Contains(protocols, "hls"), slices.Contains(protocols, "dash")
+		off, hls, dash, download := false, slices.Contains(protocols, "hls"), slices.Contains(protocols, "dash"), slices.Contains(protocols, "download")
 		p, err := c.CreateStreamingPolicy(cmd.Context(), args[0], &api.StreamingPolicy{Properties: api.StreamingPolicyProperties{
-			NoEncryption: &api.NoEncryption{EnabledProtocols: &api.EnabledProtocols{HLS: &hls, DASH: &dash, SmoothStreaming: &off, Download: &off}},
+			NoEncryption: &api.NoEncryption{EnabledProtocols: &api.EnabledProtocols{HLS: &hls, DASH: &dash, SmoothStreaming: &off, Download: &download}},
 		}})
 		if err != nil {
 			return err

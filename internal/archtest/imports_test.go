@@ -18,12 +18,14 @@ var rooms = map[string][]string{
 	"packager/hls":  {"internal/media"},
 	"packager/dash": {"internal/media"},
 
+	"packager/progressive": {"internal/media"},
+
 	"archive":           {"internal/media", "internal/timeline"},
 	"archive/fsstore":   {"archive", "internal/media", "internal/timeline"},
 	"archive/storetest": {"archive", "internal/media", "internal/timeline"},
 
 	"locator": {"internal/media"},
-	"origin":  {"internal/media", "locator", "packager/hls", "packager/dash"},
+	"origin":  {"internal/media", "locator", "packager/hls", "packager/dash", "packager/progressive"},
 
 	"api":                      {},
 	"internal/access":          {"api"},

@@ -132,7 +132,7 @@ func (d *Desired) equal(o *Desired) bool {
 }
 
 func (l LocatorSpec) equal(o LocatorSpec) bool {
-	return l.ID == o.ID && l.AssetID == o.AssetID && l.StartTime.Equal(o.StartTime) && l.EndTime.Equal(o.EndTime) && l.HLS == o.HLS && l.DASH == o.DASH && slices.Equal(l.Filters, o.Filters) && l.Access.Equal(o.Access)
+	return l.ID == o.ID && l.AssetID == o.AssetID && l.StartTime.Equal(o.StartTime) && l.EndTime.Equal(o.EndTime) && l.HLS == o.HLS && l.DASH == o.DASH && l.Download == o.Download && slices.Equal(l.Filters, o.Filters) && l.Access.Equal(o.Access)
 }
 
 func eventSpec(e *eventRec) EventSpec {
@@ -161,7 +161,7 @@ func outputSpec(o *outputRec) OutputSpec {
 	}
 }
 
-type protocolSet struct{ hls, dash bool }
+type protocolSet struct{ hls, dash, download bool }
 
 func (s *Service) locatorSpec(l *locatorRec, served map[string]protocolSet) LocatorSpec {
 	spec := LocatorSpec{ID: l.Properties.StreamingLocatorID, AssetID: l.AssetID, Filters: l.Properties.Filters, Access: accessPolicy(&l.Properties)}
@@ -175,11 +175,11 @@ func (s *Service) locatorSpec(l *locatorRec, served map[string]protocolSet) Loca
 	set, known := served[policy]
 	if !known {
 		if p := s.policyByName(policy); p != nil {
-			set.hls, set.dash, _ = protocols(p)
+			set.hls, set.dash, set.download = protocols(p)
 		}
 		served[policy] = set
 	}
-	spec.HLS, spec.DASH = set.hls, set.dash
+	spec.HLS, spec.DASH, spec.Download = set.hls, set.dash, set.download
 	return spec
 }
 

@@ -193,7 +193,10 @@ func (s *Service) StreamingLocatorPaths(_ context.Context, name string) (*api.Pa
 		return v, nil
 	}
 	id := l.rec.Properties.StreamingLocatorID
-	hls, dash, _ := protocols(policy)
+	hls, dash, download := protocols(policy)
+	if download {
+		v.DownloadPaths = append(v.DownloadPaths, locator.DownloadPath(id, a.rec.ManifestName))
+	}
 	if hls {
 		v.StreamingPaths = append(v.StreamingPaths, api.StreamingPath{StreamingProtocol: "Hls", EncryptionScheme: "NoEncryption", Paths: []string{locator.HLSPath(id, a.rec.ManifestName)}})
 	}

@@ -84,6 +84,7 @@ type LocatorSpec struct {
 	StartTime time.Time      // zero: at once
 	EndTime   time.Time      // zero: never
 	HLS, DASH bool           // enabledProtocols of its policy
+	Download  bool           // the same: the whole as one MP4 file
 	Filters   []string       // names of filters that always apply
 	Access    *access.Policy // nil: everybody
 }

@@ -70,6 +70,21 @@ func (p *Presentation) Open(ctx context.Context, ref media.Ref) (media.Object, e
 	return p.src.Open(ctx, ref)
 }
 
+// OpenBoxes is Open for who only looks at boxes: where the source can, it does not read the whole to hold it to its checksum.
+func (p *Presentation) OpenBoxes(ctx context.Context, ref media.Ref) (media.Object, error) {
+	s, ok := p.src.(interface {
+		OpenBoxes(ctx context.Context, ref media.Ref) (media.Object, error)
+	})
+	if !ok || ref.Kind != media.ObjectSegment {
+		return p.Open(ctx, ref)
+	}
+	d := p.at(p.src.View())
+	if d.view.Find(ref.Rendition) == nil || ref.Number < d.low || ref.Number >= d.end {
+		return media.Object{}, media.ErrNotFound
+	}
+	return s.OpenBoxes(ctx, ref)
+}
+
 // at returns what is made of v. Several readers may make it at the same time, which does no harm.
 func (p *Presentation) at(v *media.View) *derived {
 	if d := p.now.Load(); d != nil && d.from == v {

@@ -66,6 +66,9 @@ func (r *runtime) Resolve(_ context.Context, q origin.Request) (origin.Served, e
 		if q.Name != locator.PreviewName {
 			return origin.Served{}, origin.ErrNotFound
 		}
+		if q.Protocol == origin.Download {
+			return origin.Served{}, origin.ErrProtocol
+		}
 		if !admits(e.spec.Load().PreviewAllow, q.RemoteAddr) {
 			return origin.Served{}, origin.ErrAddress
 		}
@@ -89,7 +92,7 @@ func (r *runtime) Resolve(_ context.Context, q origin.Request) (origin.Served, e
 	switch {
 	case !l.spec.Valid(now):
 		return origin.Served{}, origin.ErrNotValid
-	case q.Protocol == origin.HLS && !l.spec.HLS, q.Protocol == origin.DASH && !l.spec.DASH:
+	case q.Protocol == origin.HLS && !l.spec.HLS, q.Protocol == origin.DASH && !l.spec.DASH, q.Protocol == origin.Download && !l.spec.Download:
 		return origin.Served{}, origin.ErrProtocol
 	}
 	c, err := l.asset.open(now)
