@@ -97,7 +97,7 @@ func (h *Handler) download(w http.ResponseWriter, r *http.Request, c Served, nam
 	}
 	etag := `"` + f.Tag() + `"`
 	head := w.Header()
-	head["Etag"], head["Cache-Control"] = []string{etag}, h.values.ended
+	head["Etag"], head["Cache-Control"] = []string{etag}, h.ended(c)
 	if matches(r.Header["If-None-Match"], etag) {
 		h.notModified(w)
 		return nil

@@ -85,6 +85,7 @@ func (r *recording) segment(t *testing.T, rendition int, number uint64, init uin
 		if err := frag.EncodeSW(sw); err != nil {
 			t.Fatal(err)
 		}
+		body = append(body, "\x00\x00\x00\x10emsg--event-"...)
 		body = append(body, sw.Bytes()...)
 	}
 	scale := m.Init(init).Track.Timescale

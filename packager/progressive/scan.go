@@ -49,6 +49,14 @@ func scan(ctx context.Context, src Source, ref media.Ref, list []sample) (sample
 	samples = list[:0]
 	buf := make([]byte, peek)
 	for pos := int64(0); pos < o.Size; {
+		kind, length, err := boxAt(o, pos)
+		if err != nil {
+			return nil, 0, 0, fmt.Errorf("%s: %w", ref.Name(), err)
+		}
+		if kind == "emsg" && length >= 8 { // timed metadata, which an MP4 file has no place for
+			pos += length
+			continue
+		}
 		moof, err := readMoof(o, pos, &buf)
 		if err != nil {
 			return nil, 0, 0, fmt.Errorf("%s: %w", ref.Name(), err)
@@ -68,6 +76,18 @@ func scan(ctx context.Context, src Source, ref media.Ref, list []sample) (sample
 		}
 	}
 	return samples, payload, o.Size, nil
+}
+
+// boxAt returns type and size of the box at pos.
+func boxAt(o media.Object, pos int64) (kind string, size int64, err error) {
+	var h [8]byte
+	if pos+8 > o.Size {
+		return "", 0, nil
+	}
+	if err := readAt(o, h[:], pos); err != nil {
+		return "", 0, err
+	}
+	return string(h[4:]), int64(binary.BigEndian.Uint32(h[:])), nil
 }
 
 // readMoof reads the moof at pos; nil when there is no whole one.
