@@ -14,6 +14,7 @@ type AssetProperties struct {
 	AlternateID             string `json:"alternateId,omitempty"`
 	Description             string `json:"description,omitempty"`
 	Container               string `json:"container,omitempty"`
+	Expires                 *Time  `json:"expires,omitempty"` // not of AMS: it is deleted then, with its locators, once its recording has ended
 	StorageAccountName      string `json:"storageAccountName,omitempty"`
 	StorageEncryptionFormat string `json:"storageEncryptionFormat,omitempty"`
 }

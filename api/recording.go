@@ -24,6 +24,7 @@ type AssetImport struct {
 	Mode        string `json:"mode,omitempty"`
 	Description string `json:"description,omitempty"`
 	AlternateID string `json:"alternateId,omitempty"`
+	Expires     *Time  `json:"expires,omitempty"`
 }
 
 // AssetClip says which part of which asset to make an asset of. Start and End are RFC 3339, or media time as a duration
@@ -34,6 +35,7 @@ type AssetClip struct {
 	End         string `json:"end,omitempty"`
 	Description string `json:"description,omitempty"`
 	AlternateID string `json:"alternateId,omitempty"`
+	Expires     *Time  `json:"expires,omitempty"`
 }
 
 // RecordingService makes assets of recordings. Both make the asset called name; its files share bytes with their source where

@@ -18,6 +18,20 @@ func assetFlags(cmd *cobra.Command) *api.AssetProperties {
 	p := new(api.AssetProperties)
 	cmd.Flags().StringVar(&p.Description, "description", "", "a note")
 	cmd.Flags().StringVar(&p.AlternateID, "alternate-id", "", "an `ID` of your own, to filter lists by")
+	cmd.Flags().Func("expires", "`date` when it is deleted with its locators, if no output records into it then, or never (default: as serve --asset-retention says)", func(text string) error {
+		switch text {
+		case "":
+			p.Expires = nil
+			return nil
+		case "never":
+			far := api.FarFuture()
+			p.Expires = &far
+			return nil
+		}
+		t, err := api.ParseTime(text)
+		p.Expires = &t
+		return err
+	})
 	return p
 }
 
@@ -37,7 +51,7 @@ func (a *app) assetCreate() *cobra.Command {
 
 func printAsset(cmd *cobra.Command, v *api.Asset, locators *api.AssetLocators) error {
 	p := v.Properties
-	lines := []string{"Name", v.Name, "ID", p.AssetID, "Description", p.Description, "Alternate ID", p.AlternateID, "Container", p.Container, "Created", date(p.Created)}
+	lines := []string{"Name", v.Name, "ID", p.AssetID, "Description", p.Description, "Alternate ID", p.AlternateID, "Container", p.Container, "Created", date(p.Created), "Expires", date(p.Expires)}
 	if locators != nil {
 		for _, l := range locators.StreamingLocators {
 			lines = append(lines, "Locator", l.Name)
@@ -94,7 +108,10 @@ func (a *app) assetUpdate() *cobra.Command {
 	cmd := &cobra.Command{Use: "update NAME", Short: "Change an asset", Args: cobra.ExactArgs(1)}
 	p := assetFlags(cmd)
 	cmd.RunE = a.call(func(cmd *cobra.Command, c *api.Client, args []string) error {
-		properties := map[string]string{}
+		properties := map[string]any{}
+		if cmd.Flags().Changed("expires") {
+			properties["expires"] = p.Expires
+		}
 		if cmd.Flags().Changed("description") {
 			properties["description"] = p.Description
 		}

@@ -25,7 +25,7 @@ hard links where the file system allows it, else copies. A recording that was ne
 		if err != nil {
 			return err
 		}
-		o := &api.AssetImport{Directory: dir, Description: p.Description, AlternateID: p.AlternateID}
+		o := &api.AssetImport{Directory: dir, Description: p.Description, AlternateID: p.AlternateID, Expires: p.Expires}
 		switch {
 		case copied:
 			o.Mode = api.ImportCopy
@@ -54,7 +54,7 @@ media time as a duration (1h30m), which is what filters take and 'asset check' p
 	cmd.Flags().StringVar(&from, "from", "", "`time` of the beginning (default: that of SOURCE)")
 	cmd.Flags().StringVar(&to, "to", "", "`time` of the end (default: that of SOURCE)")
 	cmd.RunE = a.callLong(func(cmd *cobra.Command, c *api.Client, args []string) error {
-		v, err := c.ClipAsset(cmd.Context(), args[1], &api.AssetClip{AssetName: args[0], Start: from, End: to, Description: p.Description, AlternateID: p.AlternateID})
+		v, err := c.ClipAsset(cmd.Context(), args[1], &api.AssetClip{AssetName: args[0], Start: from, End: to, Description: p.Description, AlternateID: p.AlternateID, Expires: p.Expires})
 		if err != nil {
 			return err
 		}

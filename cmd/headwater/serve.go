@@ -34,6 +34,7 @@ Listen addresses are host:port; port 0 takes one that is free, which the ready f
 	f.StringVar(&cfg.PublicHost, "public-host", node.DefaultPublicHost, "`host` name or address under which encoders and viewers reach this machine, for the URLs handed out")
 	f.StringVar(&cfg.ReadyFile, "ready-file", "", "`file` written as JSON when everything listens (default: only <data-dir>/ready.json)")
 	f.DurationVar(&cfg.SyncInterval, "sync-interval", node.DefaultSyncInterval, "how often recorded bytes are forced to disk: what a power loss may cost, in seconds; 0: before each part is announced")
+	f.DurationVar(&cfg.AssetRetention, "asset-retention", 0, "how long assets are kept after their recordings ended, in hours; they and their locators are deleted then, unless an asset says otherwise (default: for ever)")
 	f.DurationVar(&cfg.InputLost, "input-lost-after", node.DefaultInputLost, "without media, after which an event reports that its input is lost, in seconds")
 	f.DurationVar(&cfg.PreviewSpan, "preview-span", node.DefaultPreviewSpan, "how much media a preview lists, in seconds")
 	f.StringVar(&cfg.OriginTLS, "origin-tls", "", "TLS for viewers, and HTTP/2 with it: `self` for a certificate that is made and kept in the data directory, acme for one from Let's Encrypt for the public host, or the files CERT,KEY, which are read again when they change")

@@ -229,14 +229,7 @@ func (s *Service) markAsset(ctx context.Context, name string, o api.WriteOptions
 		slices.Sort(users)
 		return false, conflict(name, "Delete those first.", "The asset '%s' is in use by: %s.", old.rec.Name, strings.Join(users, ", "))
 	}
-	rec := old.rec
-	rec.Deleting = true
-	put(x, &s.assets, old.key, rec)
-	for k, f := range s.filters.rows {
-		if strings.EqualFold(f.rec.Asset, rec.Name) {
-			drop(x, &s.filters, k)
-		}
-	}
+	s.doom(x, old)
 	return true, x.commit(ctx)
 }
 

@@ -146,7 +146,9 @@ func (s *Service) concludeEvent(x *tx, e *row[eventRec], op operationRec, failed
 		if o != nil && failed[o.rec.ID] != nil {
 			return
 		}
-		drop(x, &s.outputs, key(op.Target...))
+		if o != nil {
+			s.dropOutput(x, o)
+		}
 		rec.Operation = ""
 	case verbCreate, verbStart, verbAllocate:
 		if err != nil && !s.gaveUp(&op) {
@@ -162,14 +164,14 @@ func (s *Service) concludeEvent(x *tx, e *row[eventRec], op operationRec, failed
 			return
 		}
 		if rec.State == api.Stopping {
-			for k, o := range s.outputs.rows {
+			for _, o := range s.outputs.rows {
 				if o.rec.EventID != rec.ID {
 					continue
 				}
 				if failed[o.rec.ID] != nil {
 					return
 				}
-				drop(x, &s.outputs, k)
+				s.dropOutput(x, o)
 			}
 		}
 		if op.Verb == verbReset && rec.State == api.Stopping {

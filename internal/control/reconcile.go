@@ -97,6 +97,7 @@ func (s *Service) Run(ctx context.Context) error {
 	pause := retryFirst
 	for {
 		var retry <-chan time.Time
+		expiry := time.NewTimer(s.expire(ctx))
 		s.loop.mu.Lock()
 		wanted := s.loop.wanted
 		s.loop.mu.Unlock()
@@ -128,6 +129,7 @@ func (s *Service) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-expiry.C:
 		case <-s.loop.poke:
 			pause = retryFirst // a change deserves a fresh start
 		case <-retry:

@@ -45,7 +45,7 @@ func (s *Service) ImportAsset(ctx context.Context, name string, v *api.AssetImpo
 	default:
 		return nil, bad("mode", "'mode' is link, copy or move.")
 	}
-	p := api.AssetProperties{Description: v.Description, AlternateID: v.AlternateID}
+	p := api.AssetProperties{Description: v.Description, AlternateID: v.AlternateID, Expires: v.Expires}
 	a, err := s.makeAsset(ctx, name, p, func(container string) (string, error) {
 		return s.o.Archive.Import(ctx, container, v.Directory, v.Mode == api.ImportCopy)
 	})
@@ -77,7 +77,7 @@ func (s *Service) ClipAsset(ctx context.Context, name string, v *api.AssetClip) 
 	if err != nil {
 		return nil, &api.Error{Code: api.CodeBadRequest, Target: "assetName", Message: "The asset '" + v.AssetName + "' does not exist."}
 	}
-	p := api.AssetProperties{Description: v.Description, AlternateID: v.AlternateID}
+	p := api.AssetProperties{Description: v.Description, AlternateID: v.AlternateID, Expires: v.Expires}
 	return s.makeAsset(ctx, name, p, func(container string) (string, error) {
 		return s.o.Archive.Clip(ctx, container, source.rec.Properties.Container, from, to)
 	})

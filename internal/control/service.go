@@ -23,6 +23,9 @@ type Options struct {
 	Archive Archive
 	// DataDir is named in messages about where assets are kept.
 	DataDir string
+	// AssetRetention is how long after its recording ended an asset that does not say when it expires is kept; 0: for ever.
+	AssetRetention time.Duration
+
 	Account api.AccountID    // zero: api.DefaultAccount
 	Quotas  Quotas           // zero: GenerousQuotas
 	Now     func() time.Time // nil: time.Now

@@ -29,9 +29,10 @@ type Config struct {
 	TrustForwarded bool   // believe X-Forwarded-Proto and -Host of a TLS terminator in front of the control API
 	Quotas         string // "generous" (default) or "ams"
 
-	SyncInterval time.Duration // how often recorded bytes are forced to disk: what a power loss may cost; 0: before each part is announced
-	InputLost    time.Duration // without a sample, after which an event reports that its input is lost. Default 10 s
-	PreviewSpan  time.Duration // media that a preview lists, at least. Default 60 s
+	SyncInterval   time.Duration // how often recorded bytes are forced to disk: what a power loss may cost; 0: before each part is announced
+	AssetRetention time.Duration // for which assets are kept after their recordings ended; 0: for ever
+	InputLost      time.Duration // without a sample, after which an event reports that its input is lost. Default 10 s
+	PreviewSpan    time.Duration // media that a preview lists, at least. Default 60 s
 
 	Admission Admission
 
@@ -82,7 +83,7 @@ func (c Config) withDefaults() (Config, error) {
 	if c.DataDir == "" {
 		return c, errors.New("no data directory given")
 	}
-	if c.SyncInterval < 0 || c.InputLost < 0 || c.PreviewSpan < 10*time.Second {
+	if c.SyncInterval < 0 || c.InputLost < 0 || c.AssetRetention < 0 || c.PreviewSpan < 10*time.Second {
 		return c, errors.New("the sync interval and the input's must not be negative, the preview span not below 10 s")
 	}
 	for _, a := range []string{c.OriginListen, c.ControlListen, c.RTMPListen, c.RTMPSecondary, c.RTMPSListen, c.RTMPSSecondary} {

@@ -152,7 +152,7 @@ func open(cfg Config) (n *node, err error) {
 	n.runtime = newRuntime(ctx, clock, n.spools, n.assets, n.metrics, cfg)
 	n.metrics.watch(n.runtime)
 	n.control, err = control.New(n.state, &firstApply{runtime: n.runtime, done: n.applied}, control.Options{
-		IngestBases: n.ready.Ingest, OriginBase: n.ready.Origin, DataDir: cfg.DataDir, Archive: &recordings{n.assets, n.staging}, Quotas: quotas, Log: cfg.Log,
+		IngestBases: n.ready.Ingest, OriginBase: n.ready.Origin, DataDir: cfg.DataDir, Archive: &recordings{n.assets, n.staging}, AssetRetention: cfg.AssetRetention, Quotas: quotas, Log: cfg.Log,
 	})
 	return n, err
 }
