@@ -19,7 +19,7 @@ func (r *Recorder) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	wg.Go(func() { r.follow(ctx) })
-	for {
+	for swept := false; ; {
 		v := r.View()
 		err := r.write(v)
 		if err != nil && r.opt.Failed != nil {
@@ -30,6 +30,12 @@ func (r *Recorder) Run(ctx context.Context) error {
 		}
 		if _, err := r.Next(ctx, v.Revision); err != nil {
 			return nil // not an error: the recording goes on when the process is back
+		}
+		if !swept { // not before media come: many recordings resume together
+			swept = true
+			if err := r.dir.Sweep(); err != nil && r.opt.Failed != nil {
+				r.opt.Failed(err)
+			}
 		}
 	}
 }

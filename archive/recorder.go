@@ -80,7 +80,7 @@ func NewRecorder(src Source, spool timeline.Spool, dir Dir, opt RecorderOptions)
 		opt.Rewind = opt.Window
 	}
 	r := &Recorder{opt: opt, src: src, spool: spool, dir: dir}
-	st, ok, err := dir.Load()
+	st, ok, err := dir.Resume()
 	if err != nil {
 		return nil, fmt.Errorf("archive: %w", err)
 	}

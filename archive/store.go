@@ -20,6 +20,10 @@ type Store interface {
 // goroutine.
 type Dir interface {
 	timeline.Spool
+	// Resume is Load without a look at files that the index does not know, which takes long in a directory of many: Unsealed
+	// is empty. Sweep removes such files, when there is time.
+	Resume() (s timeline.State, ok bool, err error)
+	Sweep() error
 	// SaveInfo stores what an asset adds to its header, durably. SaveHeader must have been called once.
 	SaveInfo(Info) error
 	// Info returns what SaveInfo stored last, the zero Info if nothing.

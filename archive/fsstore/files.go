@@ -90,7 +90,29 @@ func (d *Dir) Link(src timeline.Spool, rendition string, s media.Segment) error 
 }
 
 // Load implements timeline.Spool.
-func (d *Dir) Load() (timeline.State, bool, error) {
+func (d *Dir) Load() (timeline.State, bool, error) { return d.load(true) }
+
+// Resume implements archive.Dir.
+func (d *Dir) Resume() (timeline.State, bool, error) { return d.load(false) }
+
+// Sweep implements archive.Dir.
+func (d *Dir) Sweep() error {
+	d.mu.Lock()
+	renditions := d.header.Renditions
+	d.mu.Unlock()
+	for _, r := range renditions {
+		files, err := d.rendition(r.Name, r.Timescale)
+		if err != nil {
+			return err
+		}
+		if _, err := d.sweep(r.Name, files); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *Dir) load(swept bool) (timeline.State, bool, error) {
 	st := timeline.State{Segments: map[string][]media.Segment{}, Sums: map[string][]uint32{}, Unsealed: map[string][]media.Segment{}}
 	h, info, why, err := readHeader(d.root)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -130,6 +152,9 @@ func (d *Dir) Load() (timeline.State, bool, error) {
 		}
 		n := len(files.kept)
 		st.Segments[r.Name], st.Sums[r.Name] = files.kept[:n:n], files.sums[:n:n]
+		if !swept {
+			continue
+		}
 		if st.Unsealed[r.Name], err = d.sweep(r.Name, files); err != nil {
 			return st, false, err
 		}
