@@ -28,9 +28,10 @@ Times are as for 'asset clip'.`,
 	f.StringVar(&static, "static", "", "`directory` to make")
 	f.StringVar(&from, "from", "", "`time` of the beginning")
 	f.StringVar(&to, "to", "", "`time` of the end")
-	cmd.MarkFlagsMutuallyExclusive("mp4", "static")
-	cmd.MarkFlagsOneRequired("mp4", "static")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if (mp4 == "") == (static == "") {
+			return usageError("give --mp4 FILE or --static DIRECTORY")
+		}
 		bar := newProgress(cmd.ErrOrStderr(), "exporting")
 		o := node.AssetExport{Progress: bar.at}
 		var err error

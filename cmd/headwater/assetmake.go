@@ -19,8 +19,10 @@ hard links where the file system allows it, else copies. A recording that was ne
 	p := assetFlags(cmd)
 	cmd.Flags().BoolVar(&copied, "copy", false, "copy the files in any case")
 	cmd.Flags().BoolVar(&move, "move", false, "remove the recording from DIRECTORY when the asset is made")
-	cmd.MarkFlagsMutuallyExclusive("copy", "move")
 	cmd.RunE = a.callLong(func(cmd *cobra.Command, c *api.Client, args []string) error {
+		if copied && move {
+			return usageError("--copy and --move exclude each other")
+		}
 		dir, err := filepath.Abs(args[1])
 		if err != nil {
 			return err

@@ -10,6 +10,7 @@ import (
 
 	"headwater.stream/archive"
 	"headwater.stream/archive/fsstore"
+	"headwater.stream/internal/media"
 	"headwater.stream/packager/progressive"
 )
 
@@ -64,7 +65,11 @@ func ExportMP4(ctx context.Context, dir, name string, o AssetExport) (err error)
 	if err != nil {
 		return err
 	}
-	if err := f.Copy(ctx, &exportWriter{out, at, f.Size(), o.Progress}, a, at, f.Size()-at); err != nil {
+	err = f.Copy(ctx, &exportWriter{out, at, f.Size(), o.Progress}, a, at, f.Size()-at)
+	if errors.Is(err, media.ErrNotFound) {
+		return fmt.Errorf("the recording is damaged: let 'headwater asset check --repair' make a gap of it, then export again: %w", err)
+	}
+	if err != nil {
 		return fmt.Errorf("writing %s: %w", name, err)
 	}
 	if err := out.Sync(); err != nil {

@@ -47,7 +47,7 @@ func aac(rate int) media.Track {
 }
 
 // rendition adds a rendition with these initialization sections.
-func (r *recording) rendition(t *testing.T, name string, tracks ...media.Track) {
+func (r *recording) rendition(t testing.TB, name string, tracks ...media.Track) {
 	t.Helper()
 	m := media.Rendition{Name: name, Kind: media.Audio, Timescale: media.AudioTimescale}
 	for i, k := range tracks {
@@ -60,12 +60,10 @@ func (r *recording) rendition(t *testing.T, name string, tracks ...media.Track) 
 	r.view.Renditions = append(r.view.Renditions, m)
 }
 
-// segment adds a segment of two chunks with four samples of 1000 ticks each, that begins at a time in the track's timescale.
-// The composition offsets are those of a B-frame pattern.
-func (r *recording) segment(t *testing.T, rendition int, number uint64, init uint32, start int64) {
+// chunks makes two chunks of four samples of 1000 ticks each, the first with timed metadata before it. The composition offsets
+// are those of a B-frame pattern.
+func chunks(t testing.TB, name string, number uint64, start int64) (body []byte) {
 	t.Helper()
-	m := &r.view.Renditions[rendition]
-	var body []byte
 	for c := range int64(2) {
 		frag, err := mp4.CreateFragment(1, 1)
 		if err != nil {
@@ -73,7 +71,7 @@ func (r *recording) segment(t *testing.T, rendition int, number uint64, init uin
 		}
 		frag.Moof.Traf.Tfdt.SetBaseMediaDecodeTime(uint64(start + c*4000))
 		for i := range int64(4) {
-			data := fmt.Appendf(nil, "%s/%d/%d.%d", m.Name, number, c, i)
+			data := fmt.Appendf(nil, "%s/%d/%d.%d", name, number, c, i)
 			s := mp4.Sample{Dur: 1000, Size: uint32(len(data)), CompositionTimeOffset: []int32{0, 2000, -1000, -1000}[i], Flags: 0x01010000}
 			if c == 0 && i == 0 {
 				s.Flags = 0x02000000
@@ -85,9 +83,19 @@ func (r *recording) segment(t *testing.T, rendition int, number uint64, init uin
 		if err := frag.EncodeSW(sw); err != nil {
 			t.Fatal(err)
 		}
-		body = append(body, "\x00\x00\x00\x10emsg--event-"...)
+		if c == 0 {
+			body = append(body, "\x00\x00\x00\x10emsg--event-"...)
+		}
 		body = append(body, sw.Bytes()...)
 	}
+	return body
+}
+
+// segment adds a segment that begins at a time in the track's timescale.
+func (r *recording) segment(t *testing.T, rendition int, number uint64, init uint32, start int64) {
+	t.Helper()
+	m := &r.view.Renditions[rendition]
+	body := chunks(t, m.Name, number, start)
 	scale := m.Init(init).Track.Timescale
 	m.Segments = append(m.Segments, media.Segment{Number: number, Epoch: init, Init: init, Size: uint32(len(body)),
 		Start: media.Rescale(start, scale, m.Timescale), Duration: media.Rescale(8000, scale, m.Timescale)})
