@@ -39,6 +39,8 @@ func (s *Service) plan() (Desired, pending) {
 	for _, o := range s.outputs.rows {
 		if o.rec.State != api.Deleting {
 			d.Outputs = append(d.Outputs, outputSpec(&o.rec))
+		} else {
+			d.Ended = append(d.Ended, outputSpec(&o.rec))
 		}
 	}
 	for k, a := range s.assets.rows {
@@ -76,6 +78,7 @@ func (s *Service) plan() (Desired, pending) {
 	// In one order, so that two plans can be compared.
 	slices.SortFunc(d.Events, func(a, b EventSpec) int { return strings.Compare(a.ID, b.ID) })
 	slices.SortFunc(d.Outputs, func(a, b OutputSpec) int { return strings.Compare(a.ID, b.ID) })
+	slices.SortFunc(d.Ended, func(a, b OutputSpec) int { return strings.Compare(a.ID, b.ID) })
 	slices.SortFunc(d.Assets, func(a, b AssetSpec) int { return strings.Compare(a.ID, b.ID) })
 	slices.SortFunc(d.Removed, func(a, b AssetSpec) int { return strings.Compare(a.ID, b.ID) })
 	slices.SortFunc(d.Locators, func(a, b LocatorSpec) int { return strings.Compare(a.ID, b.ID) })
@@ -127,7 +130,7 @@ func allowList(ip *api.IPAccessControl) AllowList {
 func (d *Desired) equal(o *Desired) bool {
 	sameEvent := func(a, b EventSpec) bool { return reflect.DeepEqual(a, b) }
 	return d.EndpointRunning == o.EndpointRunning && d.MaxCacheAge == o.MaxCacheAge && reflect.DeepEqual(d.ViewerAllow, o.ViewerAllow) &&
-		slices.Equal(d.Outputs, o.Outputs) && slices.Equal(d.Assets, o.Assets) && slices.Equal(d.Removed, o.Removed) && slices.EqualFunc(d.Locators, o.Locators, LocatorSpec.equal) &&
+		slices.Equal(d.Outputs, o.Outputs) && slices.Equal(d.Ended, o.Ended) && slices.Equal(d.Assets, o.Assets) && slices.Equal(d.Removed, o.Removed) && slices.EqualFunc(d.Locators, o.Locators, LocatorSpec.equal) &&
 		reflect.DeepEqual(d.Filters, o.Filters) && slices.EqualFunc(d.Events, o.Events, sameEvent)
 }
 

@@ -14,6 +14,7 @@ import (
 type Desired struct {
 	Events   []EventSpec
 	Outputs  []OutputSpec
+	Ended    []OutputSpec // being deleted, perhaps since before a crash: their recordings have to be whole and ended when Apply returns
 	Assets   []AssetSpec
 	Removed  []AssetSpec // being deleted, perhaps since before a crash: their directories have to be gone when Apply returns
 	Locators []LocatorSpec

@@ -69,6 +69,21 @@ func (a *asset) openReplay(after *shown) (*shown, error) {
 	return c, nil
 }
 
+// unfinished reports whether the asset has a recording that was begun and has not ended, and nobody makes.
+func (a *asset) unfinished() (bool, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.output != nil || a.replay != nil {
+		return false, nil
+	}
+	dir, err := a.store.Open(a.spec.Load().Container)
+	if err != nil {
+		return false, err
+	}
+	_, begun, err := dir.Load()
+	return begun && !dir.Info().Ended, errors.Join(err, dir.Close())
+}
+
 // idle is how long a replay stays open without being asked for: it costs a descriptor and 48 bytes per segment.
 const idle = 10 * time.Minute
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -66,6 +67,7 @@ func (r *runtime) Apply(ctx context.Context, d control.Desired) map[string]error
 	r.endOutputs(ctx, d, fail)
 	r.openAssets(d)
 	r.openEvents(d, fail)
+	r.finishOutputs(ctx, d, fail)
 	r.startOutputs(d, fail)
 	r.routes.Store(r.makeRoutes(d))
 	r.closeEvents(d, fail)
@@ -118,7 +120,7 @@ func (r *runtime) openAssets(d control.Desired) {
 // openEvents opens the timelines of events that run or are recorded, and starts those that run.
 func (r *runtime) openEvents(d control.Desired, fail func(string, error)) {
 	recorded := map[string]bool{}
-	for _, o := range d.Outputs {
+	for _, o := range append(slices.Clip(d.Outputs), d.Ended...) {
 		recorded[o.EventID] = true
 	}
 	for _, s := range d.Events {
@@ -141,6 +143,33 @@ func (r *runtime) openEvents(d control.Desired, fail func(string, error)) {
 		e.enforce()
 		if s.Running && !e.running.Swap(true) {
 			e.log.Info("live event runs")
+		}
+	}
+}
+
+// finishOutputs ends recordings that a crash kept from being ended: what was announced is in the spool, and perhaps not yet
+// in the asset.
+func (r *runtime) finishOutputs(ctx context.Context, d control.Desired, fail func(string, error)) {
+	for _, s := range d.Ended {
+		e, a := r.events[s.EventID], r.byAsset[s.AssetID]
+		if r.outputs[s.ID] != nil || e == nil || a == nil {
+			continue
+		}
+		unfinished, err := a.unfinished()
+		if err == nil && unfinished {
+			var o *output
+			if o, err = startOutput(r.ctx, s, e, a, r.metrics, r.log); err == nil {
+				r.outputs[s.ID] = o
+				if err := o.finish(ctx); err != nil {
+					fail(s.ID, err) // endOutputs tries again
+					continue
+				}
+				delete(r.outputs, s.ID)
+				o.log.Info("live output ended, which was being deleted before; its asset replays")
+			}
+		}
+		if err != nil { // the asset keeps what it has
+			r.log.Error("a recording could not be resumed to be ended", "output", s.Name, "err", err)
 		}
 	}
 }

@@ -32,6 +32,11 @@ const format = 1
 // lockWait is how long Open waits for another process to let go of the file, as one that is shutting down does.
 const lockWait = 2 * time.Second
 
+// checkWait is how long the check of the pages may take: damage can send it round and round.
+const checkWait = 30 * time.Second
+
+var errEndless = errors.New("the check of its pages does not end")
+
 // ErrLocked: another process has the file open.
 var ErrLocked = errors.New("the data directory is in use by another process")
 
@@ -142,11 +147,19 @@ func (s *Store) open(path string) (err error) {
 	if err != nil {
 		return locked(path, err)
 	}
-	for err := range tx.Check() {
-		checking = true
-		return fmt.Errorf("the state file %s is damaged; it was left as it is, restore it from a backup: %w", path, err)
+	limit := time.NewTimer(checkWait)
+	defer limit.Stop()
+	err = errEndless
+	select {
+	case problem, found := <-tx.Check():
+		if !found {
+			return tx.Rollback()
+		}
+		err = problem
+	case <-limit.C:
 	}
-	return tx.Rollback()
+	checking = true
+	return fmt.Errorf("the state file %s is damaged; it was left as it is, restore it from a backup: %w", path, err)
 }
 
 // read reads all of the file, and what it says of itself.
