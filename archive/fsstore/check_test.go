@@ -274,12 +274,17 @@ func TestCheckFiles(t *testing.T) {
 		"lost end": {func(dir string) error {
 			return errors.Join(os.Remove(dir+"/a1/seg-100-6.m4s"), os.Truncate(dir+"/a1/index.hwx", (recordedSegments)*archive.RecordSize))
 		}, "a1/index.hwx", 400 * time.Millisecond, 11},
-		"segment of other times": {func(dir string) error {
+		"segment of another time": {func(dir string) error {
+			return rewritten(dir+"/v1/index.hwx", func(s *media.Segment) { s.Start += 100 })
+		}, "v1/seg-100-2.m4s", 400 * time.Millisecond, 11},
+		"segment of another length": {func(dir string) error {
+			return rewritten(dir+"/v1/index.hwx", func(s *media.Segment) { s.Duration -= 100 })
+		}, "v1/seg-100-2.m4s", 300 * time.Millisecond, 11},
+		"another segment's bytes": {func(dir string) error {
 			b, err := os.ReadFile(dir + "/v1/seg-100-3.m4s")
 			if err != nil {
 				return err
 			}
-			// With a right checksum: the record says so.
 			return os.WriteFile(dir+"/v1/seg-100-2.m4s", b, 0o644)
 		}, "v1/seg-100-2.m4s", 400 * time.Millisecond, 11},
 	} {
@@ -303,6 +308,21 @@ func TestCheckFiles(t *testing.T) {
 			}
 		})
 	}
+}
+
+// rewritten changes what an index says about its second segment.
+func rewritten(name string, change func(*media.Segment)) error {
+	b, err := os.ReadFile(name)
+	if err != nil {
+		return err
+	}
+	x, err := archive.ParseIndex(b)
+	if err != nil {
+		return err
+	}
+	change(&x.Segments[1])
+	copy(b[2*archive.RecordSize:], archive.SegmentRecord(x.Segments[1], time.Unix(0, 0), x.Sums[1]))
+	return os.WriteFile(name, b, 0o644)
 }
 
 // TestCheckUnended: what is recorded is looked at but not touched; a copy of it is ended at its last whole chunk.
@@ -332,5 +352,36 @@ func TestCheckUnended(t *testing.T) {
 	}
 	if r := check(t, dir, fsstore.CheckOptions{}); len(r.Findings) > 0 {
 		t.Errorf("after repair: %+v", r.Findings)
+	}
+}
+
+// TestCheckHole: media that is missing between two whole segments is found, though nothing brings it back.
+func TestCheckHole(t *testing.T) {
+	base := t.TempDir()
+	store, err := fsstore.New(base, fsstore.Options{Sync: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	d := mustOpen(t, store)
+	h := storetest.Header()
+	h.Renditions = h.Renditions[:1]
+	if err := d.SaveHeader(h); err != nil {
+		t.Fatal(err)
+	}
+	for n, start := range []int64{0, 300} {
+		s := media.Segment{Number: uint64(n) + 1, Epoch: 100, Init: 100, Start: start, First: n == 0}
+		p := storetest.Part(t, start, 2, "x")
+		s.Size, s.Duration = p.Size, p.Duration
+		if err := errors.Join(d.Append("v1", s, 0, p.Body), d.Seal("v1", s)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(d.SaveInfo(archive.Info{ManifestName: "show", First: 1, Ended: true}), d.Close()); err != nil {
+		t.Fatal(err)
+	}
+	r, err := fsstore.Check(t.Context(), filepath.Join(base, "torn"), fsstore.CheckOptions{Repair: true})
+	if err != nil || !r.Damaged || r.Lost != 100*time.Millisecond || len(r.Findings) != 1 || r.Findings[0].Lost.Start != 200*time.Millisecond {
+		t.Errorf("%+v, %v", r, err)
 	}
 }

@@ -50,8 +50,8 @@ func (c *checker) checkSegments(ctx context.Context, r *timeline.HeaderRendition
 		case surplus > 0 && c.info.Ended:
 			c.found(Finding{File: name, Problem: fmt.Sprintf("%d bytes too many at its end", surplus), Repair: "cut them off"}, func() error { return c.cut(name, int64(s.Size)) })
 		}
-		if i > 0 {
-			c.checkOrder(r, x.Segments[i-1], s)
+		if i > 0 && problem == "" {
+			c.checkOrder(r, repaired[i-1], s)
 		}
 	}
 	more, moreSums, err := c.checkUnrecorded(r, repaired, &known)
