@@ -175,6 +175,12 @@ func checkTrack(t *testing.T, tr *media.Track) {
 	}
 }
 
+func FuzzH264(f *testing.F) {
+	fuzzCodec(f, codecH264, testAVCC(), withLengths(testAVCC()[8:34], []byte{0x68, 0xef, 0x8f, 0xcb}, idr), withLengths(slice))
+}
+func FuzzAAC(f *testing.F) {
+	fuzzCodec(f, codecAAC, ascLC, []byte{0x2b, 0x11, 0x88, 0}, []byte{0xeb, 0x09, 0x88, 0}, []byte{0x17, 0x80, 0x5d, 0xc0, 0x10}, rawAAC)
+}
 func FuzzHEVC(f *testing.F) { fuzzCodec(f, codecHEVC, testHVCC(), withLengths(testHEVCSPS(), hevcIDR)) }
 func FuzzAV1(f *testing.F) {
 	fuzzCodec(f, codecAV1, append([]byte{0x81, 0, 12, 0}, av1Header...), join(av1TD, av1Header, av1Key), av1Inter)

@@ -59,7 +59,7 @@ func parseAVCRecord(b []byte) (avcRecord, error) {
 	switch r.head[1] { // "if (profile_idc == 100 || 110 || 122 || 144)"; many encoders leave it out all the same
 	case 100, 110, 122, 144, 244:
 		if len(rest) >= 4 {
-			r.tail = rest[:4]
+			r.tail = []byte{rest[0], rest[1], rest[2], 0} // without extensions, unless they are whole
 			if exts, after, ok := parameterSets(rest[3:], 0xff); ok && len(exts) > 0 {
 				r.tail = rest[:len(rest)-len(after)]
 			}

@@ -250,7 +250,7 @@ func TestAttacksCostOneConnection(t *testing.T) {
 }
 
 func TestGarbageInsteadOfAHandshake(t *testing.T) {
-	s := startServer(t, new(memGate), Limits{Handshake: 500 * time.Millisecond})
+	s := startServer(t, new(memGate), Limits{Handshake: 500 * time.Millisecond, FirstMedia: time.Second})
 	var wg sync.WaitGroup
 	for name, b := range map[string]string{
 		"HTTP":      "GET / HTTP/1.1\r\nHost: x\r\n\r\n",

@@ -192,7 +192,10 @@ func (r *serving) end() error {
 func (r *serving) connect(nc net.Conn) (io.ReadWriteCloser, *rtmp.ConnConfig) {
 	c := nc.(accepted).c
 	return c.guard, &rtmp.ConnConfig{
-		Handler:          c,
+		Handler: c,
+		// Some encoders send their C2 before they have our S1 to echo, or never echo it (RTMP 1.0, 5.2.4 gains nothing).
+		SkipHandshakeVerification: true,
+
 		ReaderBufferSize: libraryBuffer,
 		WriterBufferSize: libraryBuffer,
 		// The guard sends nothing to streams that do not exist; this is for when our books and the library's differ.

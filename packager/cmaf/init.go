@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/Eyevinn/mp4ff/avc"
 	"github.com/Eyevinn/mp4ff/bits"
 	"github.com/Eyevinn/mp4ff/mp4"
 
@@ -31,8 +30,6 @@ func BuildInit(t media.Track) (body []byte, err error) {
 	trak := seg.AddEmptyTrack(t.Timescale, t.Kind.String(), "und")
 	name, _, _ := strings.Cut(t.Codec, ".")
 	switch name {
-	case "avc1":
-		err = describeAVC(trak, t)
 	case "mp4a":
 		describeAudio(trak, t, "mp4a", mp4.CreateEsdsBox(t.Config))
 	default:
@@ -48,26 +45,10 @@ func BuildInit(t media.Track) (body []byte, err error) {
 	return sw.Bytes(), nil
 }
 
-func describeAVC(trak *mp4.TrakBox, t media.Track) error {
-	rec, err := avc.DecodeAVCDecConfRec(t.Config)
-	if err != nil {
-		return fmt.Errorf("cmaf: avcC: %w", err)
-	}
-	if len(rec.SPSnalus) == 0 || len(rec.PPSnalus) == 0 {
-		return fmt.Errorf("cmaf: avcC has no parameter sets")
-	}
-	if err := trak.SetAVCDescriptor("avc1", rec.SPSnalus, rec.PPSnalus, true); err != nil {
-		return fmt.Errorf("cmaf: avc1 sample entry: %w", err)
-	}
-	if t.Width > 0 && t.Height > 0 { // cropping as ingest read it
-		trak.Tkhd.Width, trak.Tkhd.Height = mp4.Fixed32(t.Width<<16), mp4.Fixed32(t.Height<<16)
-	}
-	return nil
-}
-
 // sampleEntries are the codecs whose configuration is a box of its own in the sample entry, by the first element of the
 // codecs parameter.
 var sampleEntries = map[string]struct{ entry, box string }{
+	"avc1": {"avc1", "avcC"},
 	"hvc1": {"hvc1", "hvcC"},
 	"av01": {"av01", "av1C"},
 	"vp09": {"vp09", "vpcC"},
