@@ -17,6 +17,8 @@ const (
 	exitConflict    = 4
 	exitUnreachable = 5
 	exitDamaged     = 6
+	exitMust        = 7
+	exitShould      = 8
 )
 
 const exitHelp = `Exit codes:
@@ -26,7 +28,9 @@ const exitHelp = `Exit codes:
   3  the resource does not exist
   4  conflict: it exists, is in use, is in another state, or a limit is reached
   5  the control API cannot be reached, or refuses the token
-  6  the recording is damaged`
+  6  the recording is damaged
+  7  lint: a MUST rule is broken
+  8  lint: a SHOULD rule is broken, and no MUST rule`
 
 // exitCode maps an error to an exit code. What fails before a command runs is the command line's fault.
 func (a *app) exitCode(err error) int {
@@ -39,6 +43,12 @@ func (a *app) exitCode(err error) int {
 	}
 	if errors.Is(err, errDamaged) {
 		return exitDamaged
+	}
+	if errors.Is(err, errMust) {
+		return exitMust
+	}
+	if errors.Is(err, errShould) {
+		return exitShould
 	}
 	var e *api.Error
 	if !errors.As(err, &e) {

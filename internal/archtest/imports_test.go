@@ -36,8 +36,9 @@ var rooms = map[string][]string{
 	"internal/state/statetest": {"internal/state"},
 
 	"internal/node": {everything},
-	"cmd/headwater": {"api", "internal/node", "locator"},
+	"cmd/headwater": {"api", "internal/lint", "internal/node", "locator"},
 
+	"internal/lint":     {},
 	"internal/watch":    {},
 	"internal/archtest": {},
 	"internal/e2e":      {},

@@ -50,6 +50,12 @@ func TestTLS(t *testing.T) {
 		}
 		p.Close()
 	}
+	// What lint says of a stream over HTTP/2: nothing; its exit code would fail the call.
+	for _, manifest := range []string{HLS(guarded), DASH(guarded)} {
+		if said := d.CLI(t, "lint", manifest, "--for", "8s", "--insecure"); !strings.Contains(said, "Nothing found.") || !strings.HasPrefix(strings.Split(said, "\n")[1], "LL-") {
+			t.Errorf("lint says:\n%s", said)
+		}
+	}
 	if r, err := fetch(HLS(c.Public)); err != nil || r.Status != 403 || r.Header.Get("Access-Control-Allow-Origin") != "*" {
 		t.Errorf("without a token: %d %v", r.Status, err)
 	}

@@ -1,0 +1,317 @@
+package lint
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+)
+
+// rendition is a media playlist to follow.
+type rendition struct{ url, kind string }
+
+// multivariant judges a multivariant playlist and follows what it names; it returns what the stream is.
+func (w *follower) multivariant(ctx context.Context, x *Exchange) string {
+	x.For = forMultivariant
+	m := parseMultivariant(x.URL, string(x.body))
+	w.judge.exchange(x)
+	w.judge.multivariant(m)
+	var all []rendition
+	add := func(url, kind string) {
+		if !slices.ContainsFunc(all, func(r rendition) bool { return r.url == url }) {
+			all = append(all, rendition{url, kind})
+		}
+	}
+	for _, v := range m.Variants {
+		kind := "audio"
+		if v.hasVideo() {
+			kind = "video"
+		}
+		add(v.URI, kind)
+	}
+	for _, a := range m.Media {
+		if a.text("URI") != "" && a.text("TYPE") == "AUDIO" {
+			add(resolve(m.URL, a.text("URI")), "audio")
+		}
+	}
+	if len(all) > maxRenditions {
+		w.judge.note("%d renditions; the first %d were followed", len(all), maxRenditions)
+		all = all[:maxRenditions]
+	}
+	if len(all) == 0 {
+		return "HLS without a rendition"
+	}
+	return w.renditions(ctx, all)
+}
+
+// renditions follows media playlists side by side.
+func (w *follower) renditions(ctx context.Context, all []rendition) string {
+	w.newest = make([]*Playlist, len(all))
+	var wg sync.WaitGroup
+	for i, r := range all {
+		wg.Go(func() { w.follow(ctx, i, r) })
+	}
+	wg.Wait()
+	kind := "HLS recorded"
+	for _, p := range w.newest {
+		switch {
+		case p == nil:
+		case p.live() && p.PartTarget > 0:
+			kind = "LL-HLS live"
+		case p.live() && kind == "HLS recorded":
+			kind = "HLS live"
+		}
+	}
+	return kind
+}
+
+// following is what is known of one rendition while it is followed.
+type following struct {
+	*follower
+	i       int
+	r       rendition
+	line    timeline
+	fetched int64 // media sequence number of the last segment that was fetched
+	removed int   // probes for removed segments
+	others  bool
+	extra   sync.WaitGroup
+}
+
+// follow follows one media playlist until it or the run ends.
+func (w *follower) follow(ctx context.Context, i int, r rendition) {
+	f := &following{follower: w, i: i, r: r, fetched: -1, others: len(w.newest) > 1, line: timeline{inits: map[string]*Init{}}}
+	defer f.extra.Wait()
+	p := f.load(ctx, Exchange{URL: r.url, For: forPlaylist, WantPart: -1}, nil)
+	if p == nil {
+		return
+	}
+	f.begin(ctx, p)
+	for failed := 0; p.live() && failed < 3; {
+		next, ok := f.next(ctx, p)
+		if !ok {
+			return
+		}
+		if next == nil {
+			failed++
+			if !f.pause(ctx, time.Duration(max(1, p.Target))*time.Second) {
+				return
+			}
+			continue
+		}
+		failed = 0
+		f.news(ctx, p, next)
+		p = next
+	}
+}
+
+// load gets a playlist and judges it against the one before.
+func (f *following) load(ctx context.Context, x Exchange, old *Playlist) *Playlist {
+	got := f.send(ctx, x, http.MethodGet)
+	if got == nil {
+		return nil
+	}
+	var p *Playlist
+	if got.Status == http.StatusOK {
+		p = parsePlaylist(got.URL, string(got.body))
+		p.URL, p.At, p.Kind, p.Demuxed = x.URL, time.Now(), f.r.kind, f.others
+		if x.For != forPlaylist {
+			p.URL = f.r.url
+		}
+		p.NewAt = p.At
+		if old != nil && old.last() >= p.last() {
+			p.NewAt = old.NewAt
+		}
+		got.List, got.Live, got.Target = p, p.live(), p.Target
+	}
+	f.judge.exchange(got)
+	if p == nil {
+		return nil
+	}
+	f.judge.list(old, p)
+	f.mu.Lock()
+	f.newest[f.i] = p
+	all := slices.Clone(f.newest)
+	f.mu.Unlock()
+	if len(all) > 1 && !slices.Contains(all, nil) {
+		f.judge.set(all)
+	}
+	return p
+}
+
+// begin looks at what is there when the rendition is first seen, and probes the server.
+func (f *following) begin(ctx context.Context, p *Playlist) {
+	n := len(p.Segments)
+	picked := []int{0, 1, n / 2, n - 2, n - 1}
+	if p.live() {
+		picked = []int{0, n - 2, n - 1}
+	}
+	last := -1
+	for _, i := range picked {
+		if i > last && i < n {
+			f.segment(ctx, p, p.Segments[i])
+			last = i
+		}
+	}
+	f.probeHTTP(ctx, p)
+	if p.live() && p.Control.text("CAN-BLOCK-RELOAD") == "YES" {
+		f.probeBlocking(ctx, p)
+	}
+}
+
+// segment fetches and judges a segment.
+func (f *following) segment(ctx context.Context, p *Playlist, s Segment) *Exchange {
+	if s.Gap || s.URI == "" {
+		return nil
+	}
+	after := ""
+	if !s.Disc {
+		after = fmt.Sprint(s.MSN - 1)
+	}
+	f.fetched = max(f.fetched, s.MSN)
+	return f.object(ctx, &f.line, Exchange{URL: s.URI, For: forSegment, Live: p.live()}, s.ByteRange, s.Map, fmt.Sprint(s.MSN), after, s.Duration, -1)
+}
+
+// next waits for the next playlist the way a player does; false when the run is over.
+func (f *following) next(ctx context.Context, p *Playlist) (*Playlist, bool) {
+	if !time.Now().Before(f.until) || ctx.Err() != nil {
+		return nil, false
+	}
+	x := Exchange{URL: f.r.url, For: forPlaylist, WantPart: -1}
+	if p.Control.text("CAN-BLOCK-RELOAD") != "YES" {
+		wait := time.Duration(max(1, p.Target)) * time.Second
+		if p.At.Sub(p.NewAt) > 0 {
+			wait /= 2 // 8216bis 6.3.4: half the target duration when nothing was new
+		}
+		if !f.pause(ctx, wait) {
+			return nil, false
+		}
+		return f.load(ctx, x, p), true
+	}
+	x.For, x.WantMSN = probeNext, p.last()+1
+	x.URL = withQuery(f.r.url, fmt.Sprintf("_HLS_msn=%d", x.WantMSN))
+	const long = 2000 // segments: such a playlist is not asked for with every part
+	if p.PartTarget > 0 && len(p.Segments) < long {
+		x.WantPart = int64(len(p.Open))
+		x.URL += fmt.Sprintf("&_HLS_part=%d", x.WantPart)
+	}
+	return f.load(ctx, x, p), true
+}
+
+// news looks at what has come and what has gone between two playlists.
+func (f *following) news(ctx context.Context, old, p *Playlist) {
+	if p.MSN > old.MSN && len(old.Segments) > 0 && f.removed < 3 && !old.Segments[0].Gap {
+		f.removed++
+		if x := f.send(ctx, Exchange{URL: old.Segments[0].URI, For: probeRemoved}, http.MethodGet, "Range", "bytes=0-0"); x != nil {
+			f.judge.exchange(x)
+		}
+	}
+	const most = 3 // of the newest: a slow line must not make the follower fall behind
+	for i, s := range p.Segments {
+		if s.MSN > f.fetched && i >= len(p.Segments)-most {
+			f.segment(ctx, p, s)
+		}
+	}
+}
+
+// probeHTTP asks once, of the first rendition, for what players and caches do besides playing.
+func (f *following) probeHTTP(ctx context.Context, p *Playlist) {
+	if f.i != 0 || len(p.Segments) == 0 {
+		return
+	}
+	s := p.Segments[len(p.Segments)-1]
+	whole := f.send(ctx, Exchange{URL: s.URI, For: "a segment again"}, http.MethodGet)
+	if whole == nil || whole.Status != http.StatusOK {
+		return
+	}
+	for _, probe := range []struct {
+		x      Exchange
+		method string
+		header []string
+	}{
+		{Exchange{URL: missing(s.URI), For: probeMissing}, http.MethodGet, nil},
+		{Exchange{URL: s.URI, For: probeHead, Whole: whole.Size}, http.MethodHead, nil},
+		{Exchange{URL: s.URI, For: probeRange, Whole: whole.Size}, http.MethodGet, []string{"Range", "bytes=0-9"}},
+		{Exchange{URL: f.r.url, For: probeIdentity}, http.MethodGet, []string{"Accept-Encoding", "identity"}},
+	} {
+		if x := f.send(ctx, probe.x, probe.method, probe.header...); x != nil {
+			f.judge.exchange(x)
+		}
+	}
+}
+
+// probeBlocking asks for what blocking reload has to refuse or answer at once.
+func (f *following) probeBlocking(ctx context.Context, p *Playlist) {
+	ask := func(what, param string) {
+		x := f.send(ctx, Exchange{URL: withQuery(f.r.url, param), For: what, WantPart: -1, Before: p}, http.MethodGet)
+		if x == nil {
+			return
+		}
+		if x.Status == http.StatusOK {
+			x.List = parsePlaylist(f.r.url, string(x.body))
+		}
+		if what != probeSkip || x.List != nil {
+			f.judge.exchange(x)
+		}
+	}
+	ask(probePast, fmt.Sprintf("_HLS_msn=%d", max(0, p.MSN-1)))
+	if p.PartTarget > 0 {
+		ask(probeNoMSN, "_HLS_part=0")
+	}
+	if p.Control.has("CAN-SKIP-UNTIL") {
+		ask(probeSkip, "_HLS_skip=YES")
+	}
+	// A server that holds this one holds up nothing but itself.
+	f.extra.Go(func() {
+		ctx, cancel := context.WithDeadline(ctx, f.until.Add(time.Second))
+		defer cancel()
+		if x := f.send(ctx, Exchange{URL: withQuery(f.r.url, fmt.Sprintf("_HLS_msn=%d", p.last()+100)), For: probeFar}, http.MethodGet); x != nil {
+			f.judge.exchange(x)
+		}
+	})
+	if h := hint(p); h != "" {
+		f.extra.Go(func() {
+			if x := f.send(ctx, Exchange{URL: h, For: forHint}, http.MethodGet); x != nil {
+				f.judge.exchange(x)
+			}
+		})
+	}
+	f.joinParts(ctx, p)
+}
+
+// joinParts compares the newest complete segment with its parts.
+func (f *following) joinParts(ctx context.Context, p *Playlist) {
+	for i := len(p.Segments) - 1; i >= 0; i-- {
+		s := p.Segments[i]
+		if len(s.Parts) == 0 || s.ByteRange != "" {
+			continue
+		}
+		sum := sha256.New()
+		x := Exchange{URL: s.URI, For: probeParts}
+		for _, part := range s.Parts {
+			if part.Gap || part.ByteRange != "" {
+				return
+			}
+			got, err := f.fetchMedia(ctx, Exchange{URL: part.URI, For: forPart, Live: true}, "")
+			if err != nil || got == nil {
+				return
+			}
+			f.judge.exchange(got)
+			if got.Status/100 != 2 {
+				return
+			}
+			sum.Write(got.body)
+			x.Size += got.Size
+		}
+		whole, err := f.fetchMedia(ctx, Exchange{URL: s.URI, For: forSegment}, "")
+		if err != nil || whole == nil || whole.Status/100 != 2 {
+			return
+		}
+		x.Whole, x.Differs = whole.Size, whole.Sum != [sha256.Size]byte(sum.Sum(nil))
+		x.Header, x.Status = whole.Header, http.StatusOK
+		f.judge.exchange(&x)
+		return
+	}
+}
