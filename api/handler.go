@@ -17,6 +17,7 @@ import (
 type HandlerOptions struct {
 	Account AccountID    // zero: DefaultAccount
 	Tokens  TokenChecker // required
+	Metrics http.Handler // served at /metrics to every caller with a token; nil: not
 	Ready   func() error // /readyz answers 200 when it returns nil; nil: always
 	Log     *slog.Logger // nil: slog.Default
 	// TrustForwarded takes X-Forwarded-Proto and X-Forwarded-Host from a TLS terminator in front for the URLs handed out.
@@ -131,6 +132,10 @@ func (c *call) serve() error {
 	}
 	c.who = who
 	c.r = c.r.WithContext(WithPrincipal(c.r.Context(), who))
+	if c.r.URL.Path == "/metrics" && c.h.o.Metrics != nil {
+		c.h.o.Metrics.ServeHTTP(c.w, c.r)
+		return nil
+	}
 	if c.r.URL.Path == "/openapi.json" {
 		c.w.Header().Set("Content-Type", "application/json; charset=utf-8")
 		_, err := c.w.Write(openAPI)

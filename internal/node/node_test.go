@@ -333,3 +333,48 @@ func TestAllowLists(t *testing.T) {
 		r.apply()
 	})
 }
+
+// TestWrongTokens is case 63 of the acceptance list on a whole node, before and after a restart: whatever is asked for, and
+// however the token is wrong, the answer is 401 and nothing is done.
+func TestWrongTokens(t *testing.T) {
+	dir := t.TempDir()
+	for range 2 {
+		r := start(t, dir)
+		secret, err := os.ReadFile(r.ready.TokenFile)
+		if err != nil {
+			t.Fatal(err)
+		}
+		token := strings.TrimSpace(string(secret))
+		account := "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/headwater/providers/Microsoft.Media/mediaservices/headwater"
+		ask := func(method, path string, authorization ...string) int {
+			req, err := http.NewRequestWithContext(t.Context(), method, r.ready.Control+path, strings.NewReader("{}"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Header["Authorization"] = authorization
+			req.Header.Set("X-Forwarded-For", "127.0.0.1")
+			resp, err := r.http.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = resp.Body.Close()
+			return resp.StatusCode
+		}
+		for _, path := range []string{account + "/assets/a?api-version=2022-08-01", strings.Replace(account, "subs", "%73ubs", 1) + "/assets/a?api-version=2022-08-01", "/metrics", "/openapi.json", "/debug/pprof/", "/"} {
+			for _, method := range []string{http.MethodGet, http.MethodPut, http.MethodPatch, http.MethodPost, http.MethodDelete, http.MethodOptions, "BREW"} {
+				for _, wrong := range [][]string{nil, {""}, {token}, {"Bearer"}, {"Bearer " + token[1:]}, {"Bearer " + strings.ToUpper(token)}, {"Basic " + token}, {"Bearer " + strings.Repeat(token, 500)}, {"Bearer " + token, "Bearer " + token}} {
+					if status := ask(method, path, wrong...); status != http.StatusUnauthorized {
+						t.Errorf("%s %s with %.40q: %d", method, path, wrong, status)
+					}
+				}
+			}
+		}
+		if status := ask(http.MethodGet, "/metrics", "bearer "+token); status != http.StatusOK {
+			t.Errorf("metrics: %d", status)
+		}
+		if all, err := r.client.ListAssets(t.Context(), api.ListOptions{}); err != nil || len(all) != 0 {
+			t.Errorf("assets %v, %v", all, err)
+		}
+		r.end()
+	}
+}

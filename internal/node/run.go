@@ -31,6 +31,10 @@ import (
 // shutdownBound is how long requests under way may take to end when the node stops.
 const shutdownBound = 3 * time.Second
 
+// maxControlHeader is how long the header of a control request may be: tokens of directories have kilobytes, and one that is
+// too long gets its 401 in the envelope.
+const maxControlHeader = 64 << 10
+
 // ReadyName is the file in the data directory that says where a running node listens.
 const ReadyName = "ready.json"
 
@@ -244,6 +248,7 @@ func (n *node) serve(ctx context.Context) error {
 	originServer.ConnState = n.viewers.ConnState
 	originServer.BaseContext = func(net.Listener) context.Context { return viewers }
 	apiServer := origin.NewServer(n.controlHandler())
+	apiServer.MaxHeaderBytes = maxControlHeader
 	originServer.ErrorLog = slog.NewLogLogger(log.Handler(), slog.LevelDebug) // what strangers' connections get wrong
 	apiServer.ErrorLog = originServer.ErrorLog
 	controlCtx, stopControl := context.WithCancel(context.WithoutCancel(ctx))
@@ -361,19 +366,8 @@ func (n *node) originHandler() http.Handler {
 // controlHandler serves the control API, and the metrics behind the same token.
 func (n *node) controlHandler() http.Handler {
 	tokens := api.AnyToken(api.SingleToken(n.token), n.control.CheckToken)
-	control := api.Handler(n.control, api.HandlerOptions{Tokens: tokens, Ready: n.control.Ready, TrustForwarded: n.cfg.TrustForwarded, Log: n.cfg.Log})
 	metrics := promhttp.HandlerFor(n.metrics.registry, promhttp.HandlerOpts{})
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != "/metrics" {
-			control.ServeHTTP(w, r)
-			return
-		}
-		if _, ok := tokens(strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")); !ok {
-			http.Error(w, "the metrics are behind the control token", http.StatusUnauthorized)
-			return
-		}
-		metrics.ServeHTTP(w, r)
-	})
+	return api.Handler(n.control, api.HandlerOptions{Tokens: tokens, Ready: n.control.Ready, Metrics: metrics, TrustForwarded: n.cfg.TrustForwarded, Log: n.cfg.Log})
 }
 
 // firstApply tells when the first Apply has returned.
