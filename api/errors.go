@@ -34,6 +34,7 @@ const (
 	CodeTooManyRequests      Code = "TooManyRequests"
 	CodeInternal             Code = "InternalServerError"
 	CodeServiceUnavailable   Code = "ServiceUnavailable"
+	CodeInsufficientStorage  Code = "InsufficientStorage"
 	codeNone                 Code = "None"
 )
 
@@ -91,6 +92,8 @@ func StatusOf(err error) int {
 		return http.StatusInternalServerError
 	case CodeServiceUnavailable:
 		return http.StatusServiceUnavailable
+	case CodeInsufficientStorage:
+		return http.StatusInsufficientStorage
 	}
 	return http.StatusBadRequest
 }

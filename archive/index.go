@@ -66,7 +66,7 @@ func SegmentRecord(s media.Segment, wall time.Time, sum uint32) []byte {
 	b := make([]byte, RecordSize)
 	b[0], b[1] = byte(recordSegment), flagChecksum
 	if s.Gap {
-		b[1] = flagGap
+		b[1], b[2] = flagGap, byte(s.Reason)
 	}
 	if s.First {
 		b[1] |= flagFirst
@@ -164,6 +164,7 @@ func (x *Index) add(b []byte, unread int) error {
 		s := media.Segment{
 			Number: number, Start: int64(le.Uint64(b[16:])), Duration: int64(le.Uint64(b[24:])), Size: le.Uint32(b[40:]),
 			Epoch: le.Uint32(b[4:]), Init: le.Uint32(b[44:]), Disc: le.Uint32(b[48:]), Gap: b[1]&flagGap != 0, First: b[1]&flagFirst != 0,
+			Reason: media.GapReason(b[2]),
 		}
 		if err := x.bridge(s, unread); err != nil {
 			return err

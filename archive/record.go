@@ -1,18 +1,21 @@
 package archive
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"sync"
+	"time"
 
 	"headwater.stream/internal/media"
 	"headwater.stream/internal/timeline"
 )
 
-// Run links and indexes what is recorded until Finish has been called and everything is in the directory, or ctx ends.
+// retryPause is how long a recording that has ended waits before it tries again what the directory refused.
+const retryPause = time.Second
+
+// Run links and indexes what is recorded until Finish has been called and everything is in the directory, or ctx ends. What
+// the directory refuses is tried again as long as the source has it; then it is recorded as a gap.
 func (r *Recorder) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -22,14 +25,22 @@ func (r *Recorder) Run(ctx context.Context) error {
 	for swept := false; ; {
 		v := r.View()
 		err := r.write(v)
-		if err != nil && r.opt.Failed != nil {
-			r.opt.Failed(err)
-		}
-		if v.Ended {
-			return err
-		}
-		if _, err := r.Next(ctx, v.Revision); err != nil {
-			return nil // not an error: the recording goes on when the process is back
+		r.report(err)
+		switch {
+		case v.Ended && err == nil:
+			return nil
+		case v.Ended:
+			t := time.NewTimer(retryPause)
+			select {
+			case <-t.C:
+			case <-ctx.Done():
+				t.Stop()
+				return err
+			}
+		default:
+			if _, err := r.Next(ctx, v.Revision); err != nil {
+				return nil // not an error: the recording goes on when the process is back
+			}
 		}
 		if !swept { // not before media come: many recordings resume together
 			swept = true
@@ -40,9 +51,30 @@ func (r *Recorder) Run(ctx context.Context) error {
 	}
 }
 
+// errPending says that the spool has not got to a segment yet; nothing failed.
+var errPending = errors.New("the spool is behind")
+
+// report tells when writing fails, and when it does not any more.
+func (r *Recorder) report(err error) {
+	if errors.Is(err, errPending) || err == nil && !r.failing {
+		return
+	}
+	r.failing = err != nil
+	if r.opt.Failed != nil {
+		r.opt.Failed(err)
+	}
+}
+
 // follow takes over every View in time, even when nobody watches and the directory does not answer.
 func (r *Recorder) follow(ctx context.Context) {
+	swept := uint64(0)
 	for v := r.View(); !v.Ended; {
+		if len(v.Renditions) > 0 {
+			if n, _ := v.Renditions[0].LastNumber(); n > swept { // a segment was sealed, so others may have gone
+				r.sweep()
+				swept = n
+			}
+		}
 		var err error
 		if v, err = r.Next(ctx, v.Revision); err != nil {
 			return
@@ -50,7 +82,48 @@ func (r *Recorder) follow(ctx context.Context) {
 	}
 }
 
-// write brings the directory up to v. What fails is tried again with the next View.
+// sweep makes gaps of segments that are listed, not written, and nowhere any more: the directory has not taken them in time.
+func (r *Recorder) sweep() {
+	type waiting struct {
+		rec  *recording
+		segs []media.Segment
+		why  media.GapReason
+	}
+	var list []waiting
+	r.mu.Lock()
+	for _, rec := range r.rends {
+		if n := len(rec.segments); n > 0 && rec.next <= rec.segments[n-1].Number {
+			list = append(list, waiting{rec, rec.segments[max(rec.next, rec.segments[0].Number)-rec.segments[0].Number:], rec.why})
+		}
+	}
+	last := firstReason(r.why, media.GapDiskSlow)
+	r.mu.Unlock()
+	for _, w := range list {
+		for _, s := range w.segs {
+			if !s.Gap && !r.has(w.rec.name, s, nil) {
+				_, why := r.src.Fate(w.rec.name, s)
+				r.lose(w.rec, s, firstReason(firstReason(w.why, why), last))
+			}
+		}
+	}
+}
+
+func (r *Recorder) blame(rec *recording, why media.GapReason) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	rec.why = why
+	if why != media.GapUnknown {
+		r.why = why
+	}
+}
+
+func (r *Recorder) advance(rec *recording, next uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	rec.next = next
+}
+
+// write brings the directory up to v.
 func (r *Recorder) write(v *media.View) error {
 	if err := r.saveHeader(v); err != nil {
 		return err
@@ -58,17 +131,21 @@ func (r *Recorder) write(v *media.View) error {
 	if err := r.writeEvents(v); err != nil {
 		return err
 	}
+	var errs []error
 	for i := range v.Renditions {
 		m := &v.Renditions[i]
-		if err := r.writeRendition(m); err != nil {
-			return fmt.Errorf("recording %s: %w", m.Name, err)
+		if err := r.writeRendition(m, v.Ended); err != nil {
+			errs = append(errs, fmt.Errorf("recording %s: %w", m.Name, err))
 		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
 	}
 	if !v.Ended {
 		return nil
 	}
 	if r.opt.Manifests != nil {
-		files, err := r.opt.Manifests(v)
+		files, err := r.opt.Manifests(r.View()) // without what turned out to be lost
 		if err != nil {
 			return fmt.Errorf("static manifests: %w", err)
 		}
@@ -112,28 +189,32 @@ func (r *Recorder) saveHeader(v *media.View) error {
 	return nil
 }
 
-func (r *Recorder) writeRendition(m *media.Rendition) error {
+func (r *Recorder) writeRendition(m *media.Rendition, ended bool) error {
 	r.mu.Lock()
 	rec := r.find(m.Name)
 	kept := rec.segments
 	tail := r.tail[m.Name]
 	r.mu.Unlock()
 	if len(kept) > 0 {
-		rec.next = max(rec.next, kept[0].Number)
+		first := kept[0].Number
+		r.advance(rec, max(rec.next, first))
 		for rec.next <= kept[len(kept)-1].Number {
-			if err := r.writeSegment(m.Name, kept[rec.next-kept[0].Number], tail); err != nil {
+			if err := r.writeSegment(rec, kept[rec.next-first], tail, kept[:rec.next-first]); err != nil {
 				return err
 			}
-			rec.next++
+			r.advance(rec, rec.next+1)
 		}
-		if kept[0].Number > rec.floor {
-			if err := r.dir.Drop(m.Name, kept[0].Number); err != nil {
+		if err := r.confirm(rec, kept, ended); err != nil {
+			return err
+		}
+		if first > rec.floor {
+			if err := r.dir.Drop(m.Name, first); err != nil {
 				return err
 			}
-			rec.floor = kept[0].Number
+			rec.floor = first
 		}
 	}
-	if m.Open != nil && m.Open.Number >= rec.linked {
+	if m.Open != nil && m.Open.Number >= rec.linked && rec.why == media.GapUnknown {
 		open := *m.Open
 		open.Size = 0
 		if err := r.dir.Link(r.spool, m.Name, open); err != nil && !errors.Is(err, media.ErrNotFound) {
@@ -144,41 +225,31 @@ func (r *Recorder) writeRendition(m *media.Rendition) error {
 	return nil
 }
 
-// writeSegment puts one sealed segment into the directory and its index.
-func (r *Recorder) writeSegment(name string, s media.Segment, tail []media.Part) error {
-	var err error
-	switch {
-	case s.Gap:
-	case len(tail) > 0 && tail[0].Number == s.Number:
-		var body io.Reader
-		if body, err = r.readParts(name, tail); err == nil {
-			err = r.dir.Replace(name, s, body)
+// writeSegment puts one sealed segment into the directory and its index. before are those of its rendition before it.
+func (r *Recorder) writeSegment(rec *recording, s media.Segment, tail []media.Part, before []media.Segment) error {
+	if !s.Gap {
+		err := r.admit(s, before)
+		if err == nil {
+			err = r.bring(rec, s, tail)
 		}
-	default:
-		err = r.dir.Link(r.spool, name, s)
-	}
-	if errors.Is(err, media.ErrNotFound) { // the spool lost it: a gap is what is left of it
-		s.Gap, s.Size = true, 0
-		if r.opt.Failed != nil {
-			r.opt.Failed(fmt.Errorf("segment %d of %s is lost", s.Number, name))
+		switch {
+		case errors.Is(err, errPending):
+			return err
+		case errors.Is(err, media.ErrNotFound) || err != nil && !r.has(rec.name, s, tail): // a gap is what is left of it
+			s = r.lose(rec, s, firstReason(rec.why, timeline.ReasonOf(err)))
+		case err != nil:
+			r.blame(rec, timeline.ReasonOf(err))
+			return err
 		}
-		err = nil
 	}
-	if err != nil {
+	if err := r.dir.Seal(rec.name, s); err != nil {
+		r.blame(rec, firstReason(rec.why, timeline.ReasonOf(err)))
 		return err
 	}
-	return r.dir.Seal(name, s)
-}
-
-func (r *Recorder) readParts(name string, parts []media.Part) (io.Reader, error) {
-	var rs []io.Reader
-	for _, p := range parts {
-		if p.Body == nil {
-			return nil, media.ErrNotFound
-		}
-		rs = append(rs, bytes.NewReader(p.Body))
+	if !s.Gap {
+		r.blame(rec, media.GapUnknown)
 	}
-	return io.MultiReader(rs...), nil
+	return nil
 }
 
 // Finish ends the recording with the last part that was announced and releases everybody who waits. Run returns when the

@@ -17,6 +17,8 @@ type Source interface {
 	View() *media.View
 	Next(ctx context.Context, after uint64) (*media.View, error)
 	Open(ctx context.Context, ref media.Ref) (media.Object, error)
+	// Fate tells what has become of a sealed segment in the spool, and why if it is lost.
+	Fate(rendition string, s media.Segment) (timeline.Fate, media.GapReason)
 	// Touch publishes the present View again under a new revision, so that everybody who waits looks again.
 	Touch()
 }
@@ -29,8 +31,12 @@ type RecorderOptions struct {
 	Rewind       time.Duration // rewindWindowLength: what live manifests list; 0: as Window
 	// Manifests makes the files that let the ended asset play from any file server, by name.
 	Manifests func(*media.View) (map[string][]byte, error)
-	// Failed is called, on the recorder's goroutine, when the asset could not be written to; nil: not.
+	// Admit says whether the asset, which holds so many bytes, may take so many more; nil: it may.
+	Admit func(has, more int64) error
+	// Failed is called, on the recorder's goroutine, when the asset could not be written to, with nil when it could again;
+	// nil: not. Lost is called for each segment that is recorded as a gap because of that.
 	Failed func(error)
+	Lost   func(rendition string, s media.Segment)
 }
 
 // Recorder is a live output: a Presentation made of a timeline's segments from a given number on, and the asset directory
@@ -53,7 +59,10 @@ type Recorder struct {
 	rewind  slider
 	final   *media.View             // set by Finish
 	tail    map[string][]media.Part // with it: the parts of segments that were open then
-	saved   savedHeader             // the Run loop's
+	why     media.GapReason         // of the last failure to write
+
+	saved   savedHeader // these are the Run loop's
+	failing bool
 }
 
 // recorded is the View made from one View of the source.
@@ -70,8 +79,13 @@ type recording struct {
 	// segments kept by the window, as the View has them; shared with Views: only appended to and cut from the front.
 	segments []media.Segment
 
-	// The Run loop's: the next number to write, the next to link while it is open, and the floor told to the directory.
-	next, linked, floor uint64
+	lost int // of segments, those that became gaps after they were listed
+
+	// The Run loop's: the next number to write, and why it could not be written when that was tried last (both changed with
+	// the mutex), the next to link while it is open, the floor told to the directory. What is below confirmed was looked at
+	// again.
+	next, linked, floor, confirmed uint64
+	why                            media.GapReason
 }
 
 // NewRecorder starts, or after a restart resumes, a recording of src into dir. spool is where src's files are.
@@ -121,6 +135,7 @@ func (r *Recorder) resume(st timeline.State) {
 		rec := &recording{name: h.Name, kind: h.Kind, scale: h.Timescale, inits: h.Inits, segments: st.Segments[h.Name], next: r.first}
 		if n := len(rec.segments); n > 0 {
 			rec.next, rec.floor = rec.segments[n-1].Number+1, rec.segments[0].Number
+			rec.confirmed = rec.next
 		}
 		r.rends = append(r.rends, rec)
 	}
@@ -183,7 +198,7 @@ func (r *Recorder) Open(ctx context.Context, ref media.Ref) (media.Object, error
 	}
 	o, err := r.src.Open(ctx, ref)
 	if errors.Is(err, media.ErrNotFound) {
-		return openFrom(r.dir, kept, m, ref)
+		o, err = openFrom(r.dir, kept, m, ref)
 	}
 	return o, err
 }
@@ -316,7 +331,7 @@ func (r *Recorder) list(rec *recording, src *media.Rendition) media.Rendition {
 	if len(segs) > 0 && r.rewind.from > segs[0].Number {
 		segs = segs[min(r.rewind.from-segs[0].Number, uint64(len(segs))):]
 	}
-	m := media.Rendition{Name: rec.name, Kind: rec.kind, Timescale: rec.scale, Inits: rec.inits, Segments: segs[:len(segs):len(segs)]}
+	m := media.Rendition{Name: rec.name, Kind: rec.kind, Timescale: rec.scale, Inits: rec.inits, Segments: segs[:len(segs):len(segs)], Lost: rec.lost}
 	if src == nil {
 		return m
 	}

@@ -2,6 +2,7 @@ package archive
 
 import (
 	"errors"
+	"fmt"
 	"io"
 
 	"headwater.stream/internal/media"
@@ -33,11 +34,25 @@ type Dir interface {
 	Link(src timeline.Spool, rendition string, s media.Segment) error
 	// Replace puts a segment's file in place whole and durably, in the place of one that was linked.
 	Replace(rendition string, s media.Segment, body io.Reader) error
+	// Discard removes the file of a segment that cannot be trusted. Its record stays; it is a gap when it is loaded.
+	Discard(rendition string, s media.Segment) error
 	// WriteFile puts a file in place whole and durably. Its name has no directory, or that of a rendition.
 	WriteFile(name string, body []byte) error
+	// Repairs returns what was found broken since the directory was opened, and was cut off or given up.
+	Repairs() []Repair
 	// Close syncs and closes what is open.
 	Close() error
 }
+
+// Repair is something broken that was found in a directory.
+type Repair struct {
+	What  string
+	File  string // path inside the directory
+	Bytes int64  // that are gone
+}
+
+// String describes it in a line.
+func (r Repair) String() string { return fmt.Sprintf("%s: %s, %d bytes", r.File, r.What, r.Bytes) }
 
 // Info is what an asset directory knows about the recording in it.
 type Info struct {

@@ -3,10 +3,11 @@ package fsstore
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
-	"math"
 	"os"
 	"path"
+	"slices"
 	"sync"
 	"time"
 
@@ -28,6 +29,7 @@ type Dir struct {
 	info   archive.Info
 	saved  bool            // a header was saved since it was opened: Close says that it was closed
 	inits  map[string]bool // initialization sections that are files already
+	fixes  []archive.Repair
 
 	rends  map[string]*rendition
 	events events
@@ -37,6 +39,7 @@ type Dir struct {
 type rendition struct {
 	index   *os.File // nil until something is appended
 	records int      // segments the index has records of, gone ones included
+	stale   bool     // it could not be synced and is to be written anew
 	kept    []media.Segment
 	sums    []uint32 // of kept
 	lost    []uint64 // numbers in kept whose records were damaged when it was opened
@@ -66,7 +69,8 @@ func initName(rendition string, id uint32) string {
 }
 
 // SaveHeader implements timeline.Spool.
-func (d *Dir) SaveHeader(h timeline.Header) error {
+func (d *Dir) SaveHeader(h timeline.Header) (err error) {
+	defer d.mark(&err)
 	needed := map[string]bool{}
 	for _, r := range h.Renditions {
 		if _, err := d.rendition(r.Name, r.Timescale); err != nil {
@@ -94,13 +98,16 @@ func (d *Dir) SaveHeader(h timeline.Header) error {
 		if needed[name] {
 			continue
 		}
-		if err := d.root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("fsstore: %w", err)
+		if err := d.remove(name); err != nil {
+			return err
 		}
 		delete(d.inits, name)
 	}
 	return nil
 }
+
+// mark makes an error of a call say what is wrong with the disk.
+func (d *Dir) mark(err *error) { *err = d.sync.store.fault(*err) }
 
 func (d *Dir) saveHeader(name string) error {
 	d.mu.Lock()
@@ -115,7 +122,8 @@ func (d *Dir) saveHeader(name string) error {
 }
 
 // SaveInfo implements archive.Dir.
-func (d *Dir) SaveInfo(i archive.Info) error {
+func (d *Dir) SaveInfo(i archive.Info) (err error) {
+	defer d.mark(&err)
 	d.mu.Lock()
 	d.info = i
 	d.info.Clean = false
@@ -138,19 +146,21 @@ func (d *Dir) rendition(name string, timescale uint32) (*rendition, error) {
 	if r := d.rends[name]; r != nil {
 		return r, nil
 	}
-	if err := d.root.Mkdir(name, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
-		return nil, fmt.Errorf("fsstore: %w", err)
+	if err := d.mkdir(name); err != nil {
+		return nil, err
 	}
 	r := &rendition{open: map[uint64]*growing{}}
 	file := path.Join(name, indexName)
-	x, _, err := readIndex(d.root, name)
+	x, torn, err := readIndex(d.root, name)
 	if err != nil {
-		return nil, fmt.Errorf("fsstore: %w", err)
+		return nil, err
 	}
 	if x.Size == 0 {
 		if err := d.writeFile(file, archive.IndexHeader(timescale)); err != nil {
 			return nil, err
 		}
+	} else if torn > 0 {
+		d.fixed(archive.Repair{What: "torn end of the index", File: file, Bytes: torn})
 	}
 	r.records, r.kept, r.sums, r.lost = x.Records, x.Segments, x.Sums, x.Lost
 	r.damaged = x.Damaged > 0
@@ -158,53 +168,84 @@ func (d *Dir) rendition(name string, timescale uint32) (*rendition, error) {
 	return r, nil
 }
 
+// mkdir makes the directory of a rendition if it is not there.
+func (d *Dir) mkdir(name string) error {
+	if _, err := d.root.Lstat(name); err == nil {
+		return nil
+	}
+	if err := d.sync.store.ask(opMkdir, d.path(name)); err != nil {
+		return err
+	}
+	if err := d.root.Mkdir(name, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	d.sync.dir(".")
+	return nil
+}
+
 // appendIndex adds a record to a rendition's index, which it opens when the first one comes: a recording that is only
 // replayed holds no file open. What is not whole, from a crash or a full disk, is cut off, or nothing after it could be
-// read.
+// read. An index that could not be synced is written anew: what the disk has of it is not known.
 func (d *Dir) appendIndex(name string, r *rendition, record []byte) error {
-	whole := int64(r.records+1) * archive.RecordSize
-	if r.index == nil {
-		f, err := d.root.OpenFile(path.Join(name, indexName), os.O_RDWR|os.O_APPEND, 0o644)
-		if err != nil {
-			return fmt.Errorf("fsstore: %w", err)
+	file := path.Join(name, indexName)
+	if d.sync.pardon(d.path(file)) || r.stale {
+		r.stale = true
+		if err := d.rewriteIndex(name, r); err != nil {
+			return err
 		}
-		if err := f.Truncate(whole); err != nil {
-			return errors.Join(fmt.Errorf("fsstore: %w", err), f.Close())
+	}
+	if r.index == nil {
+		f, err := d.root.OpenFile(file, os.O_RDWR|os.O_APPEND, 0o644)
+		if err != nil {
+			return err
+		}
+		if err := d.truncate(f, int64(r.records+1)*archive.RecordSize); err != nil {
+			return errors.Join(err, f.Close())
 		}
 		r.index = f
 	}
-	if _, err := r.index.Write(record); err != nil {
-		return errors.Join(fmt.Errorf("fsstore: index of %s: %w", name, err), r.index.Truncate(whole))
+	if err := d.write(r.index, record); err != nil {
+		d.sync.done(r.index) // opened again it is cut where it is whole
+		r.index = nil
+		return fmt.Errorf("index of %s: %w", name, err)
 	}
 	r.records++
-	return d.sync.file(r.index, name)
+	if err := d.sync.file(r.index, name); err != nil {
+		r.stale = true // the record is not the caller's, who tries again
+		return err
+	}
+	return nil
 }
 
 // Append implements timeline.Spool.
-func (d *Dir) Append(name string, s media.Segment, offset uint32, body []byte) error {
+func (d *Dir) Append(name string, s media.Segment, offset uint32, body []byte) (err error) {
+	defer d.mark(&err)
 	r := d.rends[name]
 	if r == nil {
-		return fmt.Errorf("fsstore: rendition %s is not in the header", name)
+		return fmt.Errorf("rendition %s is not in the header", name)
 	}
+	file := segmentName(name, s)
 	g := r.open[s.Number]
 	if g == nil {
 		if offset != 0 {
-			return fmt.Errorf("fsstore: %s: the first %d bytes are not here", segmentName(name, s), offset)
+			return fmt.Errorf("%s: the first %d bytes are not here", file, offset)
 		}
-		f, err := d.root.OpenFile(segmentName(name, s), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+		f, err := d.create(file, os.O_EXCL)
 		if err != nil {
-			return fmt.Errorf("fsstore: %w", err)
+			return err
 		}
 		g = &growing{file: f}
 		r.open[s.Number] = g
 		d.sync.dir(name)
 	}
-	if g.size != offset {
-		return fmt.Errorf("fsstore: %s: %d bytes are here, %d expected", segmentName(name, s), g.size, offset)
+	if err := d.sync.condemned(d.path(file)); err != nil {
+		return err
 	}
-	if _, err := g.file.Write(body); err != nil {
-		// A part that is half there would be taken for whole by nobody, but it must not be appended to.
-		return errors.Join(fmt.Errorf("fsstore: %w", err), g.file.Truncate(int64(offset)))
+	if g.size != offset {
+		return fmt.Errorf("%s: %d bytes are here, %d expected", file, g.size, offset)
+	}
+	if err := d.write(g.file, body); err != nil {
+		return err // a part that is half there is taken for whole by nobody: the timeline appends nothing to it
 	}
 	g.size += uint32(len(body))
 	g.sum = archive.Checksum(g.sum, body)
@@ -212,19 +253,29 @@ func (d *Dir) Append(name string, s media.Segment, offset uint32, body []byte) e
 }
 
 // Seal implements timeline.Spool.
-func (d *Dir) Seal(name string, s media.Segment) error {
+func (d *Dir) Seal(name string, s media.Segment) (err error) {
+	defer d.mark(&err)
 	r := d.rends[name]
 	if r == nil {
-		return fmt.Errorf("fsstore: rendition %s is not in the header", name)
+		return fmt.Errorf("rendition %s is not in the header", name)
 	}
-	var sum uint32
+	sum, known := uint32(0), false
 	if g := r.open[s.Number]; g != nil {
-		sum = g.sum
+		sum, known = g.sum, g.size == s.Size
 		d.sync.done(g.file)
 		delete(r.open, s.Number)
-	} else if !s.Gap {
-		var err error
-		if sum, err = checksum(d.root, segmentName(name, s), math.MaxInt64); err != nil {
+	}
+	if !s.Gap && d.sync.condemned(d.path(segmentName(name, s))) != nil {
+		s.Gap, s.Size, s.Reason = true, 0, media.GapDiskError
+	}
+	switch {
+	case s.Gap: // what there is of it is of no use
+		if err := d.remove(segmentName(name, s)); err != nil {
+			return err
+		}
+		sum = 0
+	case !known:
+		if sum, err = d.checksum(name, s); err != nil {
 			return err
 		}
 	}
@@ -234,7 +285,7 @@ func (d *Dir) Seal(name string, s media.Segment) error {
 // record appends a segment's record to the index.
 func (d *Dir) record(name string, r *rendition, s media.Segment, sum uint32) error {
 	if n := len(r.kept); n > 0 && s.Number != r.kept[n-1].Number+1 {
-		return fmt.Errorf("fsstore: %s: segment %d after %d", name, s.Number, r.kept[n-1].Number)
+		return fmt.Errorf("%s: segment %d after %d", name, s.Number, r.kept[n-1].Number)
 	}
 	d.mu.Lock()
 	wall := d.header.Anchor.Add(media.Duration(s.Start, d.timescale(name)))
@@ -256,8 +307,41 @@ func (d *Dir) timescale(name string) uint32 {
 	return 1
 }
 
+// checksum reads a segment's file, which must have the segment's size; what a crash left behind it is cut off.
+func (d *Dir) checksum(name string, s media.Segment) (sum uint32, err error) {
+	f, err := d.root.Open(segmentName(name, s))
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	sum, n, err := sumOf(io.LimitReader(f, int64(s.Size)))
+	if err != nil {
+		return 0, err
+	}
+	if n != int64(s.Size) {
+		return 0, fmt.Errorf("%s has %d bytes, %d expected", segmentName(name, s), n, s.Size)
+	}
+	return sum, nil
+}
+
+// sumOf returns the checksum and the number of the bytes of r.
+func sumOf(r io.Reader) (sum uint32, size int64, err error) {
+	buf := make([]byte, 256<<10)
+	for {
+		n, err := r.Read(buf)
+		sum, size = archive.Checksum(sum, buf[:n]), size+int64(n)
+		if errors.Is(err, io.EOF) {
+			return sum, size, nil
+		}
+		if err != nil {
+			return 0, 0, err
+		}
+	}
+}
+
 // Drop implements timeline.Spool.
-func (d *Dir) Drop(name string, below uint64) error {
+func (d *Dir) Drop(name string, below uint64) (err error) {
+	defer d.mark(&err)
 	r := d.rends[name]
 	if r == nil {
 		return nil
@@ -269,21 +353,27 @@ func (d *Dir) Drop(name string, below uint64) error {
 	if n == 0 {
 		return nil
 	}
-	// The floor first: a file without a record is swept at the next start, a record without a file would be a broken promise.
-	if err := d.appendIndex(name, r, archive.FloorRecord(below)); err != nil {
-		return err
-	}
-	gone := r.kept[:n]
-	r.kept, r.sums = r.kept[n:], r.sums[n:]
-	for _, s := range gone {
-		if s.Gap {
-			continue
+	// The floor first: a file without a record is swept at the next start, a record without a file would be a broken
+	// promise. But a disk that has no room for the floor gets room by what is removed; the next one says the same.
+	errs := []error{d.appendIndex(name, r, archive.FloorRecord(below))}
+	for len(r.kept) > 0 && r.kept[0].Number < below {
+		if s := r.kept[0]; !s.Gap {
+			if err := d.remove(segmentName(name, s)); err != nil {
+				return errors.Join(append(errs, err)...)
+			}
+			if d.sync.pardon(d.path(segmentName(name, s))) {
+				_ = d.remove(segmentName(name, s) + badSuffix)
+			}
 		}
-		if err := d.root.Remove(segmentName(name, s)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("fsstore: %w", err)
-		}
+		r.kept, r.sums = r.kept[1:], r.sums[1:]
 	}
-	return d.compact(name, r)
+	return errors.Join(append(errs, d.compact(name, r))...)
+}
+
+// Discard implements archive.Dir.
+func (d *Dir) Discard(name string, s media.Segment) (err error) {
+	defer d.mark(&err)
+	return d.remove(segmentName(name, s))
 }
 
 // compactFactor is how many dead records per live one make an index worth writing again.
@@ -294,16 +384,21 @@ func (d *Dir) compact(name string, r *rendition) error {
 	if r.records < 1024 || r.records < (compactFactor+1)*len(r.kept) {
 		return nil
 	}
+	return d.rewriteIndex(name, r)
+}
+
+// rewriteIndex puts an index of what is kept in the place of the one there is.
+func (d *Dir) rewriteIndex(name string, r *rendition) error {
 	d.mu.Lock()
 	scale, anchor := d.timescale(name), d.header.Anchor
 	d.mu.Unlock()
-	body := encodeIndex(scale, anchor, r.kept, r.sums)
-	file := path.Join(name, indexName)
-	if err := d.writeFile(file, body); err != nil {
+	if err := d.writeFile(path.Join(name, indexName), encodeIndex(scale, anchor, r.kept, r.sums)); err != nil {
 		return err
 	}
-	d.sync.done(r.index)
-	r.index, r.records = nil, len(r.kept)
+	if r.index != nil {
+		d.sync.done(r.index)
+	}
+	r.index, r.records, r.stale = nil, len(r.kept), false
 	return nil
 }
 
@@ -314,6 +409,29 @@ func encodeIndex(scale uint32, anchor time.Time, segments []media.Segment, sums 
 		body = append(body, archive.SegmentRecord(s, anchor.Add(media.Duration(s.Start, scale)), sums[i])...)
 	}
 	return body
+}
+
+// Condemned implements timeline.Spool.
+func (d *Dir) Condemned(name string, s media.Segment) error {
+	return d.sync.store.fault(d.sync.condemned(d.path(segmentName(name, s))))
+}
+
+// Repairs implements archive.Dir.
+func (d *Dir) Repairs() []archive.Repair {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.fixes)
+}
+
+// maxRepairs bounds what is remembered of a directory that is badly damaged; a check finds all.
+const maxRepairs = 64
+
+func (d *Dir) fixed(r archive.Repair) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.fixes) < maxRepairs {
+		d.fixes = append(d.fixes, r)
+	}
 }
 
 // Open implements timeline.Spool.

@@ -25,6 +25,10 @@ type Options struct {
 	// lost its end. "": BootID().
 	Boot string
 	Log  *slog.Logger // of failures in the background; nil: none
+	// Fault is asked before each call that changes the disk ("create", "write", "truncate", "sync", "syncdir", "rename",
+	// "mkdir", "link", "remove"), for tests that need a disk that fails, hangs or forgets what
+	// was not synced; nil: nothing is asked.
+	Fault func(op, path string) error
 }
 
 // BootID returns the kernel's name for this start of the machine, "" where it has none.
@@ -86,12 +90,20 @@ func (s *Store) Open(name string) (archive.Dir, error) {
 	if !nameRule.MatchString(name) {
 		return nil, fmt.Errorf("fsstore: %q: %w", name, ErrName)
 	}
-	if err := s.root.Mkdir(name, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
-		return nil, fmt.Errorf("fsstore: %w", err)
+	if _, err := s.root.Lstat(name); err != nil {
+		if err := s.ask(opMkdir, s.Path(name)); err != nil {
+			return nil, s.fault(err)
+		}
+		if err := s.root.Mkdir(name, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+			return nil, s.fault(err)
+		}
+		if err := s.syncDir(s.root, "."); err != nil {
+			return nil, s.fault(err)
+		}
 	}
 	root, err := s.root.OpenRoot(name)
 	if err != nil {
-		return nil, fmt.Errorf("fsstore: %w", err)
+		return nil, s.fault(err)
 	}
 	return newDir(root, s), nil
 }
@@ -105,6 +117,31 @@ func (s *Store) Remove(name string) error {
 		return fmt.Errorf("fsstore: %w", err)
 	}
 	return nil
+}
+
+// Size returns how many bytes of segments the indexes of a directory say it has.
+func (s *Store) Size(name string) (n int64, err error) {
+	if !nameRule.MatchString(name) {
+		return 0, fmt.Errorf("fsstore: %q: %w", name, ErrName)
+	}
+	list, err := fs.Glob(s.root.FS(), name+"/*/"+indexName)
+	if err != nil {
+		return 0, s.fault(err)
+	}
+	for _, file := range list {
+		body, err := s.root.ReadFile(file)
+		if err != nil {
+			return 0, s.fault(err)
+		}
+		x, err := archive.ParseIndex(body)
+		if err != nil {
+			return 0, s.fault(err)
+		}
+		for i := range x.Segments {
+			n += int64(x.Segments[i].Size)
+		}
+	}
+	return n, nil
 }
 
 // List returns the names of all directories.
@@ -130,6 +167,17 @@ func (s *Store) List() ([]string, error) {
 // Close stops the store's goroutine and closes its handle. Directories are closed by who opened them, before.
 func (s *Store) Close() error {
 	close(s.stop)
-	s.wg.Wait()
-	return s.root.Close()
+	done := make(chan struct{})
+	go func() { s.wg.Wait(); close(done) }()
+	t := time.NewTimer(closeBound)
+	defer t.Stop()
+	select {
+	case <-done:
+		return s.root.Close()
+	case <-t.C:
+		return errors.New("fsstore: the disk does not answer; what was written last may be lost")
+	}
 }
+
+// closeBound is how long Close waits for a disk that does not answer.
+const closeBound = time.Second

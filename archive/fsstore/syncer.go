@@ -2,10 +2,10 @@ package fsstore
 
 import (
 	"errors"
-	"fmt"
-	"io/fs"
+	"maps"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -23,12 +23,39 @@ type syncer struct {
 	dirty  map[*os.File]bool
 	dirs   map[string]bool
 	closed []*os.File // to be closed once they are synced
-	failed error      // of the last sync; bytes written before it may be gone
-	listed bool       // the loop knows it: a directory that is only read is not in it
+	// bad has the files that a sync failed of, by path: what the disk has of them is not known, and a second sync would
+	// report success all the same (Linux marks the pages clean).
+	bad    map[string]error
+	failed error // of the last sync of a directory, reported once
+	listed bool  // the loop knows it: a directory that is only read is not in it
 }
 
 func newSyncer(root *os.Root, store *Store) *syncer {
-	return &syncer{root: root, store: store, dirty: map[*os.File]bool{}, dirs: map[string]bool{}}
+	return &syncer{root: root, store: store, dirty: map[*os.File]bool{}, dirs: map[string]bool{}, bad: map[string]error{}}
+}
+
+// condemned returns why a file cannot be trusted, nil if it can.
+func (s *syncer) condemned(path string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.bad[path]
+}
+
+// distrust tells later starts that a segment's file is not to be trusted. Now it can still be read: what was written is
+// in the page cache.
+func (s *syncer) distrust(name string) {
+	if f, err := s.root.Create(name + badSuffix); err == nil {
+		_ = f.Close()
+	}
+}
+
+// pardon forgets that a file was condemned, because another takes its place, and reports whether it was.
+func (s *syncer) pardon(path string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, was := s.bad[path]
+	delete(s.bad, path)
+	return was
 }
 
 // syncLoop syncs one directory after the other at the interval. It is one goroutine for all: each fsync takes a thread.
@@ -55,11 +82,16 @@ func (s *Store) syncLoop() {
 	}
 }
 
-// file notes that f, in directory dir, has bytes to sync; without an interval it syncs at once. A sync that failed in the
-// background is reported here, once: what was written before it cannot be trusted (fsync errors are not repeated).
+// file notes that f, in directory dir, has bytes to sync; without an interval it syncs at once.
 func (s *syncer) file(f *os.File, dir string) error {
 	if s.store.opt.Sync == 0 {
-		return errors.Join(f.Sync(), s.flushDirs())
+		err := s.store.syncFile(f)
+		if err != nil {
+			s.mu.Lock()
+			s.bad[f.Name()] = err
+			s.mu.Unlock()
+		}
+		return errors.Join(err, s.flushDirs())
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -110,7 +142,10 @@ func (s *syncer) flushDirs() error {
 	s.mu.Unlock()
 	var errs []error
 	for d := range dirs {
-		errs = append(errs, syncDir(s.root, d))
+		if err := s.store.syncDir(s.root, d); err != nil {
+			s.dir(d)
+			errs = append(errs, err)
+		}
 	}
 	return errors.Join(errs...)
 }
@@ -124,23 +159,31 @@ func (s *syncer) flush() error {
 	s.dirty, s.closed = map[*os.File]bool{}, nil
 	s.mu.Unlock()
 	var errs []error
+	bad := map[string]error{}
 	for f := range dirty {
-		errs = append(errs, f.Sync())
+		if err := s.store.syncFile(f); err != nil {
+			errs, bad[f.Name()] = append(errs, err), err
+			name := strings.TrimPrefix(f.Name(), s.root.Name()+"/")
+			if ref, ok := media.ParseName(name); ok && ref.Kind == media.ObjectSegment {
+				s.distrust(name)
+			}
+		}
 	}
-	errs = append(errs, s.flushDirs())
+	err := s.flushDirs()
+	errs = append(errs, err)
 	for _, f := range closed {
 		errs = append(errs, f.Close())
 	}
-	err := errors.Join(errs...)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err != nil {
-		s.failed = fmt.Errorf("fsstore: syncing: %w", err)
+		s.failed = s.store.fault(err)
 	}
+	maps.Copy(s.bad, bad)
 	for _, f := range closed {
 		delete(s.dirty, f)
 	}
-	return err
+	return errors.Join(errs...)
 }
 
 func (s *syncer) close() error {
@@ -148,17 +191,6 @@ func (s *syncer) close() error {
 	delete(s.store.syncers, s)
 	s.store.mu.Unlock()
 	return s.flush()
-}
-
-func syncDir(root *os.Root, name string) error {
-	d, err := root.Open(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("fsstore: %w", err)
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
 
 func sortSegments(s []media.Segment) {

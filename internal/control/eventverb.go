@@ -139,6 +139,10 @@ func (s *Service) LiveEventStatus(_ context.Context, name string) (*api.LiveEven
 				v.HealthDescriptions = append(v.HealthDescriptions, fmt.Sprintf("The input is lost: nothing has come in for %v.", st.Silent.Round(time.Second)))
 			}
 		}
+		for _, a := range st.Alarms {
+			v.HealthStatus = "Poor"
+			v.HealthDescriptions = append(v.HealthDescriptions, fmt.Sprintf("Degraded (%s) since %s: %s cannot be written to the disk: %s", a.Reason, a.Since.UTC().Format(time.RFC3339), a.What, a.Detail))
+		}
 	}
 	return &api.LiveEventStatusList{Value: []api.LiveEventStatus{v}}, nil
 }

@@ -10,7 +10,7 @@ import (
 const (
 	retryFirst = 100 * time.Millisecond // pause after a failure; it doubles
 	retryMost  = 30 * time.Second
-	settleWait = 10 * time.Second       // how long a synchronous change waits for the data plane; it is durable already
+	settleWait = 4 * time.Second        // how long a synchronous change waits for the data plane; it is durable already
 	pollWait   = 500 * time.Millisecond // how long the status of an operation is held back for its end
 	sweepEvery = time.Hour
 )

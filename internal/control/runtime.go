@@ -130,6 +130,16 @@ type EventStatus struct {
 	Log    string        // entity tag of Events and Beats together: another when one was added
 	Events []StreamEvent // the latest, oldest first; a bounded number
 	Beats  []Heartbeat   // the same
+
+	Alarms []Alarm // what cannot be written to the disk now
+}
+
+// Alarm says that something of an event cannot be written to the disk: it is live from memory, and gaps are recorded.
+type Alarm struct {
+	Since  time.Time
+	What   string
+	Reason string // disk_full, no_inodes, read_only, permission, disk_slow, disk_error, disk_reserve, quota
+	Detail string
 }
 
 // StreamEvent is something that happened to the input of an event (ams-v3 §10.2).

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
+	"syscall"
 
 	"headwater.stream/api"
 	"headwater.stream/internal/state"
@@ -111,7 +113,7 @@ func (x *tx) commit(ctx context.Context) error {
 			err = errors.Join(err, reloadErr)
 		}
 		x.s.o.Log.Error("a change could not be stored", "error", err)
-		return fmt.Errorf("%w: %w", &api.Error{Code: api.CodeServiceUnavailable, Message: "The change could not be stored; the server's log says why."}, err)
+		return fmt.Errorf("%w: %w", unstored(err), err)
 	}
 	x.s.mu.Lock()
 	for _, f := range x.apply {
@@ -120,4 +122,15 @@ func (x *tx) commit(ctx context.Context) error {
 	x.s.mu.Unlock()
 	x.s.wake()
 	return nil
+}
+
+// unstored says to the caller that a change was not made.
+func unstored(err error) *api.Error {
+	for _, full := range []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS, fs.ErrPermission} {
+		if errors.Is(err, full) {
+			return &api.Error{Code: api.CodeInsufficientStorage, Message: "The change could not be stored: " + full.Error() + ". Nothing was changed.",
+				Hint: "Make room on the disk of the data directory, or make it writable, and repeat the change."}
+		}
+	}
+	return &api.Error{Code: api.CodeServiceUnavailable, Message: "The change could not be stored; the server's log says why."}
 }

@@ -41,6 +41,9 @@ type Rendition struct {
 	Parts    []Part    // parts of the newest segments, Open's included, in order; older segments' parts are forgotten
 	Hint     PartID    // the part expected next; zero Epoch: none (no parts, or no encoder connected)
 
+	// Lost counts the listed segments that became gaps after they were listed. What is kept of them is stale when it rises.
+	Lost int
+
 	Bandwidth        int // peak segment bit rate, bit/s (EXT-X-STREAM-INF BANDWIDTH share); at least the declared rate
 	AverageBandwidth int // average bit rate over the window, bit/s
 }
@@ -57,6 +60,7 @@ type Segment struct {
 	Disc     uint32 // discontinuity sequence number (RFC 8216bis 4.4.3.3), counted from the event's first range = 0
 	First    bool   // first of its range: carries EXT-X-DISCONTINUITY unless Disc is 0, for as long as it is listed
 	Gap      bool   // no media: EXT-X-GAP; there is no object behind it
+	Reason   GapReason
 }
 
 // End returns Start+Duration.

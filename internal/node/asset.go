@@ -25,6 +25,7 @@ type asset struct {
 
 	mu     sync.Mutex
 	output *output        // that records it, nil when none does
+	gone   bool           // deleted while the end of its recording was written
 	replay *archive.Asset // that is open, nil when none is
 }
 
@@ -94,6 +95,16 @@ func (a *asset) rest(now time.Time) {
 	}
 	if err := a.close(); err != nil {
 		a.log.Error("closing an idle replay", "err", err)
+	}
+}
+
+// abandon stops a recording whose end the disk has not taken yet: the asset is deleted.
+func (a *asset) abandon() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.output != nil {
+		a.gone = true
+		a.output.cancel()
 	}
 }
 

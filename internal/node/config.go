@@ -34,6 +34,10 @@ type Config struct {
 	InputLost      time.Duration // without a sample, after which an event reports that its input is lost. Default 10 s
 	PreviewSpan    time.Duration // media that a preview lists, at least. Default 60 s
 
+	// What recordings leave free of the disk, but never more than a twentieth of it, and may take of it, in bytes: each asset
+	// and all together. 0: no limit. What does not fit is recorded as a gap.
+	ArchiveMinFree, AssetQuota, ArchiveQuota int64
+
 	Admission Admission
 
 	Log *slog.Logger // nil: slog.Default
@@ -49,6 +53,8 @@ const (
 	DefaultSyncInterval  = time.Second
 	DefaultInputLost     = 10 * time.Second
 	DefaultPreviewSpan   = 60 * time.Second
+
+	DefaultArchiveMinFree = 512 << 20
 )
 
 // withDefaults fills in the defaults and checks what can be checked without the system.
@@ -85,6 +91,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.SyncInterval < 0 || c.InputLost < 0 || c.AssetRetention < 0 || c.PreviewSpan < 10*time.Second {
 		return c, errors.New("the sync interval and the input's must not be negative, the preview span not below 10 s")
+	}
+	if c.ArchiveMinFree < 0 || c.AssetQuota < 0 || c.ArchiveQuota < 0 {
+		return c, errors.New("the reserve and the quotas of the disk must not be negative")
 	}
 	for _, a := range []string{c.OriginListen, c.ControlListen, c.RTMPListen, c.RTMPSecondary, c.RTMPSListen, c.RTMPSSecondary} {
 		if a == "" {

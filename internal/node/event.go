@@ -1,7 +1,6 @@
 package node
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -35,6 +34,7 @@ type event struct {
 
 	trail   trail
 	silence silence
+	alarms  alarms
 
 	mu      sync.Mutex
 	cur     *session // the publisher, nil while there is none
@@ -52,16 +52,18 @@ const (
 
 // openEvent opens the timeline in the event's spool.
 func openEvent(spec control.EventSpec, dir archive.Dir, cfg Config, c clock, m *metrics, log *slog.Logger) (*event, error) {
-	tl, err := timeline.Open(dir, timeline.Options{Window: cfg.PreviewSpan, Now: c.now})
-	if err != nil {
-		return nil, errors.Join(err, dir.Close())
-	}
-	e := &event{log: log.With("event", spec.Name), clock: c, metrics: m, dir: dir, tl: tl, shown: show(tl, cfg.PreviewSpan, nil)}
+	e := &event{log: log.With("event", spec.Name), clock: c, metrics: m, dir: dir}
 	e.silence = silence{after: cfg.InputLost, now: c.now, tell: func(ev control.StreamEvent) {
 		e.log.Warn("input", "event", ev.Type, "reason", ev.Reason)
 		e.trail.add(ev)
 	}}
 	e.spec.Store(&spec)
+	var err error
+	if e.tl, err = timeline.Open(dir, timeline.Options{Window: cfg.PreviewSpan, Now: c.now, Notify: e.spoolHealth}); err != nil {
+		return nil, errors.Join(err, dir.Close())
+	}
+	e.shown = show(e.tl, cfg.PreviewSpan, nil)
+	e.recovered(spoolAlarm, dir.Repairs())
 	return e, nil
 }
 
@@ -159,7 +161,12 @@ func (e *event) stop() {
 // close ends everything and closes the spool.
 func (e *event) close() error {
 	e.stop()
-	return errors.Join(e.tl.Close(), e.dir.Close())
+	err := e.tl.Close()
+	if errors.Is(err, timeline.ErrStuck) {
+		e.log.Error("closing the timeline", "err", err)
+		e.tl.Wait()
+	}
+	return errors.Join(err, e.dir.Close())
 }
 
 func (e *event) status() control.EventStatus {
@@ -324,21 +331,6 @@ func describe(tracks []media.Track) []string {
 
 var _ ingest.Session = (*session)(nil)
 
-// waitTimeout bounds what the control plane waits for one resource.
-const waitTimeout = 10 * time.Second
-
-// bounded runs f and returns its error, or ctx's when f takes longer than waitTimeout; f goes on then.
-func bounded(ctx context.Context, what string, f func() error) error {
-	done := make(chan error, 1)
-	go func() { done <- f() }()
-	t := time.NewTimer(waitTimeout)
-	defer t.Stop()
-	select {
-	case err := <-done:
-		return err
-	case <-t.C:
-		return fmt.Errorf("%s takes longer than %v", what, waitTimeout)
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
+// waitTimeout bounds what the control plane waits for one resource: a disk that hangs holds up no answer for longer than
+// 5 s.
+const waitTimeout = 4 * time.Second

@@ -51,6 +51,8 @@ type faultRig struct {
 	objects map[string]seenMedia // every segment ever fetched, by name: it never changes
 	mpd     string
 	bad     map[string]bool // complaints made, so that each is made once
+	ended   bool            // the test ends everything itself
+	mayLose bool            // segments may become gaps after they were listed
 }
 
 // seenList is what the viewer has seen of one media playlist.
@@ -89,17 +91,27 @@ func faults(t *testing.T, f func(r *faultRig)) {
 
 // watched runs f on a running event that is recorded with the given window and published, watched throughout.
 func watched(t *testing.T, dir string, window time.Duration, f func(r *faultRig)) {
+	watchedOn(t, dir, nil, Config{}, window, f)
+}
+
+// faultsOn does what faults does in a directory, on a disk that ask speaks for, with the limits of cfg.
+func faultsOn(t *testing.T, dir string, ask func(op, path string) error, cfg Config, f func(r *faultRig)) {
+	synctest.Test(t, func(t *testing.T) { watchedOn(t, dir, ask, cfg, 10*time.Minute, f) })
+}
+
+func watchedOn(t *testing.T, dir string, ask func(op, path string) error, cfg Config, window time.Duration, f func(r *faultRig)) {
 	r := &faultRig{t: t, dir: dir, began: time.Now(), next: time.Now(), every: 200 * time.Millisecond, lists: map[string]*seenList{}, objects: map[string]seenMedia{}, bad: map[string]bool{}}
-	log := slog.New(slog.DiscardHandler)
-	spools, err := fsstore.New(dir+"/events", fsstore.Options{Sync: time.Second})
+	cfg.Log, cfg.PreviewSpan, cfg.InputLost = slog.New(slog.DiscardHandler), time.Minute, 10*time.Second
+	opt := fsstore.Options{Sync: time.Second, Fault: ask}
+	spools, err := fsstore.New(dir+"/events", opt)
 	if err != nil {
 		t.Fatal(err)
 	}
-	assets, err := fsstore.New(dir+"/assets", fsstore.Options{Sync: time.Second})
+	assets, err := fsstore.New(dir+"/assets", opt)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.rt = newRuntime(t.Context(), newClock(), spools, assets, newMetrics(), Config{Log: log, PreviewSpan: time.Minute, InputLost: 10 * time.Second})
+	r.rt = newRuntime(t.Context(), newClock(), spools, assets, newMetrics(), cfg)
 	r.desired = control.Desired{
 		EndpointRunning: true,
 		Events:          []control.EventSpec{{ID: "e", Name: "e", Token: "token", PreviewID: faultPreview, Running: true, SegmentTarget: 2 * time.Second, Parts: true}},
@@ -111,12 +123,14 @@ func watched(t *testing.T, dir string, window time.Duration, f func(r *faultRig)
 	r.handler = origin.NewHandler(origin.Options{Resolver: r.rt})
 	r.base = "/" + faultLocator + "/show.ism/"
 	f(r)
-	r.finish()
-	if r.stop != nil {
-		r.stop()
-	}
-	if err := r.rt.close(); err != nil {
-		t.Error(err)
+	if !r.ended {
+		r.finish()
+		if r.stop != nil {
+			r.stop()
+		}
+		if err := r.rt.close(); err != nil {
+			t.Error(err)
+		}
 	}
 	spools.Close()
 	assets.Close()
@@ -138,6 +152,10 @@ func (r *faultRig) finish() {
 		_, body := r.get(name + "/media.m3u8")
 		if !strings.Contains(body, "#EXT-X-ENDLIST") {
 			r.complain("the replay has no end")
+		}
+		if r.mayLose {
+			r.whole("in the replay")
+			continue
 		}
 		for _, file := range regexp.MustCompile(`(?m)^seg-.*$`).FindAllString(body, -1) {
 			file = path.Join(name, file)
@@ -390,6 +408,10 @@ func (r *faultRig) list(name, body string) {
 		}
 		s.uri, s.init, s.disc = line, init, dseq
 		part = 0
+		if was, ok := l.segments[n]; ok && was != s && r.mayLose && s.gap {
+			was.gap = true
+			l.segments[n] = was
+		}
 		if was, ok := l.segments[n]; ok && was != s {
 			r.complain("%s: segment %d was %+v, is %+v", name, n, was, s)
 		} else if !ok {

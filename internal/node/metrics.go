@@ -19,6 +19,10 @@ type metrics struct {
 	origin       *origin.Metrics
 
 	discontinuities *prometheus.CounterVec
+
+	storageFaults  *prometheus.CounterVec
+	storageRepairs prometheus.Counter
+	recordGaps     *prometheus.CounterVec
 }
 
 func newMetrics() *metrics {
@@ -37,6 +41,15 @@ func newMetrics() *metrics {
 		recordErrors: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "headwater_record_errors_total", Help: "Failures to write to an asset.",
 		}),
+		storageFaults: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "headwater_storage_faults_total", Help: "Times that a live event or a recording could not be written any more, by reason.",
+		}, []string{"reason"}),
+		storageRepairs: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "headwater_storage_repairs_total", Help: "Torn ends and lost segments found when directories were opened.",
+		}),
+		recordGaps: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "headwater_record_gaps_total", Help: "Segments recorded as gaps because they could not be written, by reason.",
+		}, []string{"reason"}),
 		refused: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "headwater_publish_refused_total", Help: "Publishers that were refused.",
 		}),
@@ -61,7 +74,7 @@ func newMetrics() *metrics {
 		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: c.name, Help: c.help},
 			func() float64 { return float64(c.value.Load()) }))
 	}
-	m.registry.MustRegister(m.repairs, m.dropped, m.discontinuities, m.recordErrors, m.refused, collectors.NewGoCollector(),
+	m.registry.MustRegister(m.repairs, m.dropped, m.discontinuities, m.recordErrors, m.refused, m.storageFaults, m.storageRepairs, m.recordGaps, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -85,5 +98,11 @@ func (m *metrics) watch(r *runtime) {
 	gauge("headwater_events_running", "Live events that run.", count(func(*event) bool { return true }))
 	gauge("headwater_publishers", "Encoders that publish.", count(func(e *event) bool { return e.status().Connected }))
 	gauge("headwater_inputs_lost", "Live events from whose encoder nothing has come for too long.", count(func(e *event) bool { _, lost := e.silence.since(); return lost }))
+	gauge("headwater_storage_alarms", "Spools and recordings that cannot be written now.", func() (n float64) {
+		for _, e := range r.routes.Load().events {
+			n += float64(len(e.alarms.read()))
+		}
+		return n
+	})
 	gauge("headwater_spools_degraded", "Live events whose parts are announced before they are on disk.", count(func(e *event) bool { return e.tl.Health().Degraded }))
 }

@@ -21,12 +21,14 @@ type output struct {
 	rec     *archive.Recorder // nil before the outputSnapTime; guarded by asset.mu
 	dir     archive.Dir
 	asset   *asset
+	event   *event
+	budget  *budget
 	cancel  context.CancelFunc
 	done    chan struct{}
 }
 
 // startOutput starts, or after a restart resumes, recording e into a.
-func startOutput(ctx context.Context, spec control.OutputSpec, e *event, a *asset, m *metrics, log *slog.Logger) (*output, error) {
+func startOutput(ctx context.Context, spec control.OutputSpec, e *event, a *asset, b *budget, m *metrics, log *slog.Logger) (*output, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.output != nil {
@@ -36,7 +38,7 @@ func startOutput(ctx context.Context, spec control.OutputSpec, e *event, a *asse
 	if err != nil {
 		return nil, err
 	}
-	o := &output{log: log.With("output", spec.Name), metrics: m, spec: spec, dir: dir, asset: a, done: make(chan struct{})}
+	o := &output{log: log.With("output", spec.Name), metrics: m, spec: spec, dir: dir, asset: a, event: e, budget: b, done: make(chan struct{})}
 	waits := false
 	if spec.SnapTime > 0 {
 		_, begun, err := dir.Load()
@@ -91,37 +93,68 @@ func (o *output) run(ctx context.Context, e *event, waits bool) {
 func (o *output) begin(e *event, first uint64) (err error) {
 	o.rec, err = archive.NewRecorder(e.tl, e.dir, o.dir, archive.RecorderOptions{
 		ManifestName: o.spec.ManifestName, First: first, Window: o.spec.ArchiveWindow, Rewind: o.spec.RewindWindow, Manifests: manifests,
+		Admit: func(has, more int64) error {
+			return o.budget.admit(o.asset.spec.Load().Container, has, more, e.clock.now())
+		},
 		Failed: func(err error) {
-			o.metrics.recordErrors.Inc()
-			o.log.Error("recording", "err", err)
+			if err != nil {
+				o.metrics.recordErrors.Inc()
+			}
+			e.alarm(o.alarmName(), e.clock.now(), err)
+		},
+		Lost: func(rendition string, s media.Segment) {
+			o.metrics.recordGaps.WithLabelValues(s.Reason.String()).Inc()
+			o.log.Error("a gap is recorded", "rendition", rendition, "segment", s.Number, "reason", s.Reason.String())
 		},
 	})
-	if err == nil {
-		o.asset.shown.Store(show(o.rec, cmp.Or(o.spec.RewindWindow, o.spec.ArchiveWindow), nil))
+	if err != nil {
+		return err
 	}
-	return err
+	e.recovered(o.alarmName(), o.dir.Repairs())
+	o.asset.shown.Store(show(o.rec, cmp.Or(o.spec.RewindWindow, o.spec.ArchiveWindow), nil))
+	return nil
 }
 
-// finish ends the recording; the asset replays then.
-func (o *output) finish(ctx context.Context) error {
-	a := o.asset
-	a.mu.Lock()
+// alarmName names the recording in alarms.
+func (o *output) alarmName() string {
+	return fmt.Sprintf("the recording of live output %q", o.spec.Name)
+}
+
+// finish ends the recording; the asset replays then. It returns false when the disk does not take the rest in time: the
+// recording has ended for viewers, who are served from memory, and close is to be called when the rest is written.
+func (o *output) finish(ctx context.Context) (done bool, err error) {
+	o.asset.mu.Lock()
 	if o.rec != nil {
 		o.rec.Finish()
 	} else {
 		o.cancel()
 	}
-	a.mu.Unlock()
-	err := bounded(ctx, "finishing the recording", func() error { <-o.done; return nil })
-	if err != nil {
-		return err
+	o.asset.mu.Unlock()
+	t := time.NewTimer(waitTimeout)
+	defer t.Stop()
+	select {
+	case <-o.done:
+		return true, o.close()
+	case <-t.C:
+		return false, nil
+	case <-ctx.Done():
+		return false, ctx.Err()
 	}
+}
+
+// close lets the asset replay once the recording is written.
+func (o *output) close() error {
+	a := o.asset
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	o.cancel()
 	a.output = nil
+	o.event.alarm(o.alarmName(), o.event.clock.now(), nil)
 	if err := o.dir.Close(); err != nil {
 		o.log.Error("closing the recording", "err", err)
+	}
+	if a.gone {
+		return nil
 	}
 	// Viewers go over to the replay of the same bytes; those inside the recorder's last View have it to the end.
 	if _, err := a.openReplay(a.shown.Load()); err != nil {
@@ -133,10 +166,19 @@ func (o *output) finish(ctx context.Context) error {
 	return nil
 }
 
+// pauseBound is how long a recording may take to pause.
+const pauseBound = time.Second
+
 // pause stops recording without ending it: the process ends and will resume it.
 func (o *output) pause() error {
 	o.cancel()
-	<-o.done
+	t := time.NewTimer(pauseBound)
+	defer t.Stop()
+	select {
+	case <-o.done:
+	case <-t.C:
+		return fmt.Errorf("the recording of live output %q did not pause: the disk does not answer", o.spec.Name)
+	}
 	a := o.asset
 	a.mu.Lock()
 	defer a.mu.Unlock()

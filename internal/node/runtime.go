@@ -24,8 +24,8 @@ type runtime struct {
 	cfg     Config
 	clock   clock
 	metrics *metrics
-	spools  spoolStore    // of live events, by EventSpec.ID
-	assets  archive.Store // by AssetSpec.Container
+	spools  spoolStore // of live events, by EventSpec.ID
+	assets  assetStore // by AssetSpec.Container
 	tokens  *access.Checker
 	routes  atomic.Pointer[routes]
 
@@ -33,7 +33,11 @@ type runtime struct {
 	mu      sync.Mutex      // of the maps; Apply writes, shutdown reads
 	events  map[string]*event
 	outputs map[string]*output
+	ending  map[string]*output // ended for viewers; the disk has not taken all of it yet
 	byAsset map[string]*asset
+
+	attempts attempts
+	budget   *budget
 }
 
 // spoolStore is a store whose directories are all ours: what no event owns is removed.
@@ -42,11 +46,18 @@ type spoolStore interface {
 	List() ([]string, error)
 }
 
+// assetStore is a store whose room is watched.
+type assetStore interface {
+	archive.Store
+	sizer
+}
+
 var _ control.Runtime = (*runtime)(nil)
 
-func newRuntime(ctx context.Context, c clock, spools spoolStore, assets archive.Store, m *metrics, cfg Config) *runtime {
+func newRuntime(ctx context.Context, c clock, spools spoolStore, assets assetStore, m *metrics, cfg Config) *runtime {
 	r := &runtime{log: cfg.Log, admission: cfg.Admission, cfg: cfg, clock: c, metrics: m, spools: spools, assets: assets, ctx: ctx, tokens: access.NewChecker(),
-		events: map[string]*event{}, outputs: map[string]*output{}, byAsset: map[string]*asset{}}
+		events: map[string]*event{}, outputs: map[string]*output{}, ending: map[string]*output{}, byAsset: map[string]*asset{},
+		budget: &budget{store: assets, minFree: cfg.ArchiveMinFree, perAsset: cfg.AssetQuota, total: cfg.ArchiveQuota}}
 	r.routes.Store(&routes{})
 	return r
 }
@@ -66,12 +77,12 @@ func (r *runtime) Apply(ctx context.Context, d control.Desired) map[string]error
 	r.stopEvents(d)
 	r.endOutputs(ctx, d, fail)
 	r.openAssets(d)
-	r.openEvents(d, fail)
+	r.openEvents(ctx, d, fail)
 	r.finishOutputs(ctx, d, fail)
-	r.startOutputs(d, fail)
+	r.startOutputs(ctx, d, fail)
 	r.routes.Store(r.makeRoutes(d))
-	r.closeEvents(d, fail)
-	r.removeAssets(d, fail)
+	r.closeEvents(ctx, d, fail)
+	r.removeAssets(ctx, d, fail)
 	return failed
 }
 
@@ -89,6 +100,7 @@ func (r *runtime) stopEvents(d control.Desired) {
 }
 
 func (r *runtime) endOutputs(ctx context.Context, d control.Desired, fail func(string, error)) {
+	r.endLate()
 	wanted := map[string]bool{}
 	for _, s := range d.Outputs {
 		wanted[s.ID] = true
@@ -97,12 +109,36 @@ func (r *runtime) endOutputs(ctx context.Context, d control.Desired, fail func(s
 		if wanted[id] {
 			continue
 		}
-		if err := o.finish(ctx); err != nil {
-			fail(id, err)
-			continue
+		fail(id, r.endOutput(ctx, id, o))
+	}
+}
+
+func (r *runtime) endOutput(ctx context.Context, id string, o *output) error {
+	done, err := o.finish(ctx)
+	if err != nil && !done {
+		return err
+	}
+	delete(r.outputs, id)
+	if !done {
+		r.ending[id] = o
+		o.log.Error("live output ended; the disk does not take the rest of its recording yet")
+		return nil
+	}
+	o.log.Info("live output ended; its asset replays")
+	return err
+}
+
+// endLate closes the recordings whose rest was written since they ended. r.mu is held.
+func (r *runtime) endLate() {
+	for id, o := range r.ending {
+		select {
+		case <-o.done:
+			delete(r.ending, id)
+			if err := o.close(); err != nil {
+				o.log.Error("closing the recording", "err", err)
+			}
+		default:
 		}
-		delete(r.outputs, id)
-		o.log.Info("live output ended; its asset replays")
 	}
 }
 
@@ -118,7 +154,7 @@ func (r *runtime) openAssets(d control.Desired) {
 }
 
 // openEvents opens the timelines of events that run or are recorded, and starts those that run.
-func (r *runtime) openEvents(d control.Desired, fail func(string, error)) {
+func (r *runtime) openEvents(ctx context.Context, d control.Desired, fail func(string, error)) {
 	recorded := map[string]bool{}
 	for _, o := range append(slices.Clip(d.Outputs), d.Ended...) {
 		recorded[o.EventID] = true
@@ -126,12 +162,9 @@ func (r *runtime) openEvents(d control.Desired, fail func(string, error)) {
 	for _, s := range d.Events {
 		e := r.events[s.ID]
 		if e == nil && (s.Running || recorded[s.ID]) {
-			dir, err := r.spools.Open(s.ID)
-			if err == nil {
-				e, err = openEvent(s, dir, r.cfg, r.clock, r.metrics, r.log)
-			}
-			if err != nil {
-				fail(s.ID, fmt.Errorf("opening the timeline: %w", err))
+			var err error
+			if e, err = r.openEvent(ctx, s); err != nil {
+				fail(s.ID, err)
 				continue
 			}
 			r.events[s.ID] = e
@@ -152,20 +185,15 @@ func (r *runtime) openEvents(d control.Desired, fail func(string, error)) {
 func (r *runtime) finishOutputs(ctx context.Context, d control.Desired, fail func(string, error)) {
 	for _, s := range d.Ended {
 		e, a := r.events[s.EventID], r.byAsset[s.AssetID]
-		if r.outputs[s.ID] != nil || e == nil || a == nil {
+		if r.outputs[s.ID] != nil || r.ending[s.ID] != nil || e == nil || a == nil {
 			continue
 		}
 		unfinished, err := a.unfinished()
 		if err == nil && unfinished {
 			var o *output
-			if o, err = startOutput(r.ctx, s, e, a, r.metrics, r.log); err == nil {
+			if o, err = r.startOutput(ctx, s, e, a); err == nil {
 				r.outputs[s.ID] = o
-				if err := o.finish(ctx); err != nil {
-					fail(s.ID, err) // endOutputs tries again
-					continue
-				}
-				delete(r.outputs, s.ID)
-				o.log.Info("live output ended, which was being deleted before; its asset replays")
+				fail(s.ID, r.endOutput(ctx, s.ID, o)) // endOutputs tries again
 			}
 		}
 		if err != nil { // the asset keeps what it has
@@ -174,7 +202,27 @@ func (r *runtime) finishOutputs(ctx context.Context, d control.Desired, fail fun
 	}
 }
 
-func (r *runtime) startOutputs(d control.Desired, fail func(string, error)) {
+func (r *runtime) openEvent(ctx context.Context, s control.EventSpec) (*event, error) {
+	return attempt(ctx, &r.attempts, s.ID, "opening the timeline", func() (*event, error) {
+		dir, err := r.spools.Open(s.ID)
+		if err != nil {
+			return nil, fmt.Errorf("opening the timeline: %w", err)
+		}
+		e, err := openEvent(s, dir, r.cfg, r.clock, r.metrics, r.log)
+		if err != nil {
+			return nil, fmt.Errorf("opening the timeline: %w", err)
+		}
+		return e, nil
+	}, func(e *event) { r.closeEvent(e) })
+}
+
+func (r *runtime) closeEvent(e *event) {
+	if err := e.close(); err != nil {
+		e.log.Error("closing the timeline", "err", err)
+	}
+}
+
+func (r *runtime) startOutputs(ctx context.Context, d control.Desired, fail func(string, error)) {
 	for _, s := range d.Outputs {
 		if r.outputs[s.ID] != nil {
 			continue
@@ -184,7 +232,7 @@ func (r *runtime) startOutputs(d control.Desired, fail func(string, error)) {
 			fail(s.ID, errors.New("the live event or the asset of this output could not be opened"))
 			continue
 		}
-		o, err := startOutput(r.ctx, s, e, a, r.metrics, r.log)
+		o, err := r.startOutput(ctx, s, e, a)
 		if err != nil {
 			fail(s.ID, fmt.Errorf("starting the recording: %w", err))
 			continue
@@ -194,8 +242,18 @@ func (r *runtime) startOutputs(d control.Desired, fail func(string, error)) {
 	}
 }
 
+func (r *runtime) startOutput(ctx context.Context, s control.OutputSpec, e *event, a *asset) (*output, error) {
+	return attempt(ctx, &r.attempts, s.ID, "starting the recording", func() (*output, error) {
+		return startOutput(r.ctx, s, e, a, r.budget, r.metrics, r.log)
+	}, func(o *output) {
+		if err := o.pause(); err != nil {
+			o.log.Error("closing the recording", "err", err)
+		}
+	})
+}
+
 // closeEvents lets go of timelines nobody needs and removes the spools of events that exist no more.
-func (r *runtime) closeEvents(d control.Desired, fail func(string, error)) {
+func (r *runtime) closeEvents(ctx context.Context, d control.Desired, fail func(string, error)) {
 	exists := map[string]bool{}
 	for _, s := range d.Events {
 		exists[s.ID] = true
@@ -204,14 +262,17 @@ func (r *runtime) closeEvents(d control.Desired, fail func(string, error)) {
 	for _, o := range r.outputs {
 		used[o.spec.EventID] = true
 	}
+	for _, o := range r.ending {
+		used[o.spec.EventID] = true
+	}
 	for id, e := range r.events {
 		if e.running.Load() || used[id] {
 			continue
 		}
-		if err := e.close(); err != nil {
+		delete(r.events, id)
+		if _, err := attempt(ctx, &r.attempts, id, "closing the timeline", func() (bool, error) { r.closeEvent(e); return true, nil }, nil); err != nil {
 			e.log.Error("closing the timeline", "err", err)
 		}
-		delete(r.events, id)
 	}
 	names, err := r.spools.List()
 	if err != nil {
@@ -219,19 +280,19 @@ func (r *runtime) closeEvents(d control.Desired, fail func(string, error)) {
 	}
 	for _, name := range names {
 		if !exists[name] && r.events[name] == nil {
-			fail(name, r.spools.Remove(name))
+			fail(name, r.remove(ctx, r.spools, name, name))
 		}
 	}
 }
 
-func (r *runtime) removeAssets(d control.Desired, fail func(string, error)) {
+func (r *runtime) removeAssets(ctx context.Context, d control.Desired, fail func(string, error)) {
 	exists := map[string]bool{}
 	for _, s := range d.Assets {
 		exists[s.ID] = true
 	}
 	for _, s := range d.Removed {
 		if r.byAsset[s.ID] == nil { // deleted before a restart
-			fail(s.ID, r.assets.Remove(s.Container))
+			fail(s.ID, r.remove(ctx, r.assets, s.ID, s.Container))
 		}
 	}
 	for id, a := range r.byAsset {
@@ -241,12 +302,19 @@ func (r *runtime) removeAssets(d control.Desired, fail func(string, error)) {
 		if err := a.close(); err != nil {
 			a.log.Error("closing the asset", "err", err)
 		}
-		if err := r.assets.Remove(a.spec.Load().Container); err != nil {
+		a.abandon()
+		if err := r.remove(ctx, r.assets, id, a.spec.Load().Container); err != nil {
 			fail(id, err)
 			continue
 		}
 		delete(r.byAsset, id)
 	}
+}
+
+// remove removes a directory for the resource with that ID.
+func (r *runtime) remove(ctx context.Context, s archive.Store, id, name string) error {
+	_, err := attempt(ctx, &r.attempts, id, "removing files", func() (bool, error) { return true, s.Remove(name) }, nil)
+	return err
 }
 
 // rest closes idle replays from time to time, until ctx ends.
@@ -260,6 +328,7 @@ func (r *runtime) rest(ctx context.Context) {
 			return
 		}
 		r.mu.Lock()
+		r.endLate()
 		all := make([]*asset, 0, len(r.byAsset))
 		for _, a := range r.byAsset {
 			all = append(all, a)
@@ -279,26 +348,48 @@ func (r *runtime) EventStatus(id string) (control.EventStatus, bool) {
 	}
 	st := e.status()
 	e.trail.read(&st)
+	st.Alarms = e.alarms.read()
 	return st, true
 }
 
-// close ends what runs, in order: publishers, open segments, recordings (which resume at the next start), replays.
+// close ends what runs, in order: publishers, open segments, recordings (which resume at the next start), replays. Each
+// step goes at all of its kind at once, and is bounded: a disk that hangs does not add up.
 func (r *runtime) close() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.routes.Store(&routes{})
-	var errs []error
 	for _, e := range r.events {
 		e.stop()
 	}
-	for _, o := range r.outputs {
-		errs = append(errs, o.pause())
+	var errs []error
+	for _, o := range r.ending {
+		o.cancel()
 	}
-	for _, e := range r.events {
-		errs = append(errs, e.close())
-	}
-	for _, a := range r.byAsset {
-		errs = append(errs, a.close())
-	}
+	errs = append(errs, together(r.outputs, (*output).pause)...)
+	errs = append(errs, together(r.ending, (*output).pause)...)
+	errs = append(errs, together(r.events, (*event).close)...)
+	errs = append(errs, together(r.byAsset, (*asset).close)...)
 	return errors.Join(errs...)
+}
+
+// closeBound is how long one kind of thing may take to close.
+const closeBound = 4 * time.Second
+
+// together closes all of a kind at the same time.
+func together[T any](all map[string]T, f func(T) error) (errs []error) {
+	done := make(chan error, len(all))
+	for _, x := range all {
+		go func() { done <- f(x) }()
+	}
+	t := time.NewTimer(closeBound)
+	defer t.Stop()
+	for range all {
+		select {
+		case err := <-done:
+			errs = append(errs, err)
+		case <-t.C:
+			return append(errs, fmt.Errorf("not everything could be closed within %v: the disk does not answer", closeBound))
+		}
+	}
+	return errs
 }

@@ -1,13 +1,16 @@
 package timeline
 
 import (
-	"fmt"
+	"time"
 
 	"headwater.stream/internal/media"
 )
 
+// loadBound is how long load waits for the spooler; nothing is live yet.
+const loadBound = 30 * time.Second
+
 // load restores what the spool holds. It runs before anything else uses the timeline and calls the spool directly, always
-// after the spooler has answered.
+// after the spooler has answered. What the disk cannot give or take is a gap, or is owed: the event goes on in any case.
 func (t *Timeline) load(spool Spool) error {
 	st, ok, err := spool.Load()
 	if err != nil || !ok {
@@ -30,17 +33,25 @@ func (t *Timeline) load(spool Spool) error {
 	}
 	for _, r := range t.rends {
 		for _, seg := range st.Unsealed[r.name] {
-			if err := t.recover(spool, r, seg); err != nil {
-				return err
-			}
+			t.recover(spool, r, seg)
 		}
+		t.spooler.settle(r.name, r.next)
 	}
 	// The renditions may have been interrupted at different numbers; the gaps go to the spool once it runs.
 	top := uint64(0)
 	for _, r := range t.rends {
 		top = max(top, r.next)
 	}
-	if st.Lost && top > 0 { // numbers that may have been announced are not given out again (invariant I1, I3)
+	none := true
+	for _, r := range t.rends {
+		none = none && len(r.sealed) == 0
+	}
+	if st.Lost && none { // all that was announced is lost, and there is nothing for gaps to follow
+		for _, r := range t.rends {
+			r.next = max(r.next, st.Header.Reserved)
+		}
+		top = 0
+	} else if st.Lost { // numbers that may have been announced are not given out again (invariant I1, I3)
 		top = max(top, st.Header.Reserved)
 	}
 	for _, r := range t.rends {
@@ -49,9 +60,7 @@ func (t *Timeline) load(spool Spool) error {
 		}
 	}
 	for _, r := range t.rends {
-		if err := t.restoreParts(spool, r); err != nil {
-			return err
-		}
+		t.restoreParts(spool, r)
 		r.rate()
 	}
 	if len(t.rends[0].sealed) > 0 {
@@ -64,13 +73,14 @@ func (t *Timeline) load(spool Spool) error {
 }
 
 // recover seals a segment that was being written when the process ended: all its whole parts were announced.
-func (t *Timeline) recover(spool Spool, r *rendition, seg media.Segment) error {
+func (t *Timeline) recover(spool Spool, r *rendition, seg media.Segment) {
 	parts, err := spool.Recover(r.name, seg, false)
 	if err != nil {
-		return fmt.Errorf("recovering %s segment %d: %w", r.name, seg.Number, err)
+		t.spooler.fail(err)
+		return
 	}
 	if len(parts) == 0 || seg.Number < r.next || len(r.inits) == 0 {
-		return nil // nothing of it was announced
+		return // nothing of it was announced
 	}
 	for r.next < seg.Number { // its file is lost
 		t.gap(r)
@@ -81,19 +91,16 @@ func (t *Timeline) recover(spool Spool, r *rendition, seg media.Segment) error {
 		seg.Duration += media.Rescale(p.Duration, in.Track.Timescale, r.scale)
 		seg.Size += p.Size
 	}
-	if err := spool.Seal(r.name, seg); err != nil {
-		return fmt.Errorf("sealing recovered %s segment %d: %w", r.name, seg.Number, err)
-	}
+	t.spooler.submit(op{kind: opSeal, rendition: r.name, seg: seg}, loadBound)
 	r.sealed = append(r.sealed, seg)
 	r.parts = append(r.parts, nil)
 	r.next = seg.Number + 1
-	return nil
 }
 
 // restoreParts reads the parts of the newest segments again: they were announced and are to be served.
-func (t *Timeline) restoreParts(spool Spool, r *rendition) error {
+func (t *Timeline) restoreParts(spool Spool, r *rendition) {
 	if !t.header.Parts {
-		return nil
+		return
 	}
 	keep := 6 * t.header.SegmentTarget // listed for three target durations, kept for three more (8216bis 6.2.2)
 	for i := len(r.sealed) - 1; i >= 0 && keep > 0; i-- {
@@ -104,7 +111,9 @@ func (t *Timeline) restoreParts(spool Spool, r *rendition) error {
 		keep -= media.Duration(seg.Duration, r.scale)
 		parts, err := spool.Recover(r.name, seg, true)
 		if err != nil {
-			return fmt.Errorf("reading the parts of %s segment %d: %w", r.name, seg.Number, err)
+			r.sealed[i].Gap, r.sealed[i].Size, r.sealed[i].Reason = true, 0, ReasonOf(err)
+			t.spooler.fail(err)
+			continue
 		}
 		for k := range parts {
 			for _, in := range r.inits {
@@ -118,5 +127,4 @@ func (t *Timeline) restoreParts(spool Spool, r *rendition) error {
 	for _, parts := range r.parts {
 		r.live = append(r.live, parts...)
 	}
-	return nil
 }

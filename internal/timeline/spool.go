@@ -1,6 +1,7 @@
 package timeline
 
 import (
+	"errors"
 	"time"
 
 	"headwater.stream/internal/media"
@@ -62,6 +63,9 @@ type Spool interface {
 	// SaveEvents stores the events that are not stored yet, which are the last of list, and may forget what is not in list.
 	// They survive what Append's bytes survive.
 	SaveEvents(list []media.Event) error
+	// Condemned returns why the file of a sealed segment cannot be trusted (a sync of it failed), nil if it can. It is called
+	// by readers, at any time.
+	Condemned(rendition string, s media.Segment) error
 	// Open opens a segment's file. It is called by readers, at any time. media.ErrNotFound when there is none.
 	Open(rendition string, s media.Segment) (media.File, error)
 }
@@ -71,9 +75,46 @@ type Health struct {
 	Degraded  bool      // parts are announced before they are in the spool
 	Since     time.Time // when the present or last such time began; zero: never
 	Reason    string    // of the last failure
+	Cause     media.GapReason
 	Lag       time.Duration
 	LostParts uint64 // parts that never reached the spool
 }
+
+// Fault is an error of a Spool that says what is wrong with the disk.
+type Fault struct {
+	Reason media.GapReason
+	Err    error
+}
+
+// Error implements error.
+func (f *Fault) Error() string { return f.Err.Error() }
+
+// Unwrap returns the error behind it.
+func (f *Fault) Unwrap() error { return f.Err }
+
+// ReasonOf says what an error of a Spool means for the segment it is about.
+func ReasonOf(err error) media.GapReason {
+	var f *Fault
+	switch {
+	case err == nil:
+		return media.GapUnknown
+	case errors.As(err, &f):
+		return f.Reason
+	case errors.Is(err, media.ErrNotFound):
+		return media.GapMissing
+	}
+	return media.GapDiskError
+}
+
+// Fate is what has become of a segment in the spool.
+type Fate uint8
+
+// The fates.
+const (
+	FatePending Fate = iota // the spool has not got to it yet
+	FateKept                // its file is whole
+	FateLost                // it is not, and will not be
+)
 
 // reserve is how many numbers a header reserves ahead; it is saved again when half of them are used.
 const reserve = 16
@@ -88,4 +129,9 @@ const (
 	// not fit is lost to the spool, not to the viewers at the live edge.
 	spoolQueue = 4096
 	spoolBytes = 64 << 20
+	// spoolSeals is how many index records a spool that refuses them is owed: a day of short segments, 3 MiB.
+	spoolSeals = 1 << 16
+	// heldBytes bounds the media of listed segments that stay in memory because the spool does not have them. When it is
+	// not enough the list begins later: no segment is listed that cannot be served.
+	heldBytes = 64 << 20
 )

@@ -10,7 +10,7 @@ import (
 )
 
 // errOverrun is the reason for parts that did not fit the queue of a spool that does not answer.
-var errOverrun = errors.New("the spool does not answer and its queue is full")
+var errOverrun = &Fault{media.GapDiskSlow, errors.New("the spool does not answer and its queue is full")}
 
 type opKind uint8
 
@@ -48,31 +48,44 @@ type spooler struct {
 	more  chan struct{} // says that something was queued
 	timer *time.Timer   // of the writer
 
+	notify  func(Health)
+	telling sync.Mutex // held while notify is called
+	told    Health
+
 	mu       sync.Mutex
 	queue    []op
 	seq      uint64 // of the last operation queued
 	done     uint64 // of the last operation done
 	bytes    int
-	lost     map[segKey]bool // segments with a hole
-	oldest   time.Time       // when the oldest operation that waits was queued
+	lost     map[segKey]media.GapReason // segments with a hole
+	settled  map[string]uint64          // by rendition: segments below are sealed, as far as their bytes go
+	oldest   time.Time                  // when the oldest operation that waits was queued
 	degraded bool
 	failing  bool // the last append did not work
 	since    time.Time
 	reason   string
+	cause    media.GapReason
 	lostN    uint64
+	failed   time.Time // when something failed last
+
+	// What the spool refused and is owed, in order; of the one goroutine that calls the spool.
+	header *Header
+	seals  map[string][]media.Segment
 }
 
-func newSpooler(s Spool) *spooler {
+func newSpooler(s Spool, notify func(Health)) *spooler {
 	t := time.NewTimer(time.Hour)
 	t.Stop()
-	return &spooler{spool: s, more: make(chan struct{}, 1), timer: t, lost: map[segKey]bool{}}
+	return &spooler{spool: s, notify: notify, more: make(chan struct{}, 1), timer: t, lost: map[segKey]media.GapReason{}, settled: map[string]uint64{}, seals: map[string][]media.Segment{}}
 }
 
 // run does operations until ctx ends and the queue is empty or drain has passed.
 func (s *spooler) run(ctx context.Context, drain time.Duration) {
 	for ctx.Err() == nil {
-		for o, ok := s.take(); ok && ctx.Err() == nil; o, ok = s.take() {
+		if o, ok := s.take(); ok {
 			s.do(o)
+			s.tell()
+			continue
 		}
 		select {
 		case <-s.more:
@@ -108,12 +121,13 @@ func (s *spooler) submit(o op, bound time.Duration) {
 	o.at = time.Now()
 	s.mu.Lock()
 	key := segKey{o.rendition, o.seg.Number}
-	if o.kind == opAppend && (s.lost[key] || s.bytes+len(o.body) > spoolBytes || len(s.queue) >= spoolQueue) {
+	_, hole := s.lost[key]
+	if o.kind == opAppend && (hole || s.bytes+len(o.body) > spoolBytes || len(s.queue) >= spoolQueue) {
 		s.lose(key, errOverrun)
 		s.mu.Unlock()
 		return
 	}
-	if len(s.queue) >= spoolQueue {
+	if len(s.queue) >= spoolQueue+spoolSeals {
 		s.degrade(errOverrun)
 		s.mu.Unlock()
 		return
@@ -140,14 +154,17 @@ func (s *spooler) submit(o op, bound time.Duration) {
 		s.timer.Stop()
 	case <-s.timer.C:
 		s.mu.Lock()
-		s.degrade(errors.New("the spool took longer than " + bound.String()))
+		s.degrade(&Fault{media.GapDiskSlow, errors.New("the spool took longer than " + bound.String())})
 		s.mu.Unlock()
+		s.tell()
 	}
 }
 
 // lose marks a segment as having a hole in the spool. s.mu is held.
 func (s *spooler) lose(key segKey, err error) {
-	s.lost[key] = true
+	if _, ok := s.lost[key]; !ok {
+		s.lost[key] = ReasonOf(err)
+	}
 	s.lostN++
 	s.degrade(err)
 }
@@ -156,32 +173,36 @@ func (s *spooler) degrade(err error) {
 	if !s.degraded {
 		s.degraded, s.since = true, time.Now()
 	}
-	s.reason = err.Error()
+	s.reason, s.cause, s.failed = err.Error(), ReasonOf(err), time.Now()
+}
+
+// calm is how long the spool has to keep up before that is told.
+const calm = 5 * time.Second
+
+// tell tells what has changed.
+func (s *spooler) tell() {
+	if s.notify == nil {
+		return
+	}
+	s.telling.Lock()
+	defer s.telling.Unlock()
+	s.mu.Lock()
+	quiet := time.Since(s.failed) >= calm
+	s.mu.Unlock()
+	h := s.health()
+	if h.Degraded == s.told.Degraded && (!h.Degraded || h.Cause == s.told.Cause) || !h.Degraded && !quiet {
+		return
+	}
+	s.told = h
+	s.notify(h)
 }
 
 func (s *spooler) do(o op) {
-	var err error
 	key := segKey{o.rendition, o.seg.Number}
 	s.mu.Lock()
-	hole := s.lost[key]
+	reason, hole := s.lost[key]
 	s.mu.Unlock()
-	switch o.kind {
-	case opHeader:
-		err = s.spool.SaveHeader(*o.header)
-	case opAppend:
-		if !hole {
-			err = s.spool.Append(o.rendition, o.seg, o.offset, o.body)
-		}
-	case opSeal:
-		if hole { // after a restart the hole is a gap
-			o.seg.Gap, o.seg.Size = true, 0
-		}
-		err = s.spool.Seal(o.rendition, o.seg)
-	case opDrop:
-		err = s.spool.Drop(o.rendition, o.below)
-	case opEvents: // what fails is in the next list too
-		err = s.spool.SaveEvents(o.events)
-	}
+	err := s.call(o, hole, reason)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.done = o.seq
@@ -197,11 +218,14 @@ func (s *spooler) do(o op) {
 		if o.kind == opAppend && hole {
 			s.lostN++
 		}
-		if s.done == s.seq && !s.failing {
+		if s.done == s.seq && !s.failing && s.owes() == 0 {
 			s.degraded = false // it has caught up and takes bytes again
 		}
 	}
-	if o.kind == opDrop {
+	switch o.kind {
+	case opSeal:
+		s.settled[o.rendition] = max(s.settled[o.rendition], o.seg.Number+1)
+	case opDrop:
 		for k := range s.lost {
 			if k.rendition == o.rendition && k.number < o.below {
 				delete(s.lost, k)
@@ -214,24 +238,108 @@ func (s *spooler) do(o op) {
 	s.oldest = o.at
 }
 
-// kept says whether everything up to operation seq is done and the segment has no hole: its bytes may leave memory.
-func (s *spooler) kept(rendition string, number, seq uint64) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.done >= seq && !s.lost[segKey{rendition, number}]
+// call does one operation, after what the spool is owed from before.
+func (s *spooler) call(o op, hole bool, reason media.GapReason) error {
+	switch o.kind {
+	case opHeader:
+		s.header = o.header
+		return s.saveHeader()
+	case opAppend:
+		if err := s.saveHeader(); err != nil || hole {
+			return err
+		}
+		return s.spool.Append(o.rendition, o.seg, o.offset, o.body)
+	case opSeal:
+		if hole { // after a restart the hole is a gap
+			o.seg.Gap, o.seg.Size, o.seg.Reason = true, 0, reason
+		}
+		if s.owes() < spoolSeals {
+			s.seals[o.rendition] = append(s.seals[o.rendition], o.seg)
+		}
+		return s.seal(o.rendition)
+	case opDrop:
+		// Dropping makes room for what is owed.
+		return errors.Join(s.spool.Drop(o.rendition, o.below), s.seal(o.rendition))
+	case opEvents: // what fails is in the next list too
+		return s.spool.SaveEvents(o.events)
+	}
+	return nil
 }
 
-// queued returns the number of the last operation queued.
-func (s *spooler) queued() uint64 {
+// saveHeader saves the newest header unless that is done.
+func (s *spooler) saveHeader() error {
+	if s.header == nil {
+		return nil
+	}
+	if err := s.spool.SaveHeader(*s.header); err != nil {
+		return err
+	}
+	s.header = nil
+	return nil
+}
+
+// seal records the sealed segments that the index of a rendition lacks, in order: an index has no holes.
+func (s *spooler) seal(rendition string) error {
+	if err := s.saveHeader(); err != nil {
+		return err
+	}
+	for len(s.seals[rendition]) > 0 {
+		if err := s.spool.Seal(rendition, s.seals[rendition][0]); err != nil {
+			return err
+		}
+		s.seals[rendition] = s.seals[rendition][1:]
+	}
+	delete(s.seals, rendition)
+	return nil
+}
+
+// owes counts what the spool refused and is to have yet.
+func (s *spooler) owes() (n int) {
+	if s.header != nil {
+		n++
+	}
+	for _, list := range s.seals {
+		n += len(list)
+	}
+	return n
+}
+
+// fate tells what has become of a sealed segment, and why it is lost.
+func (s *spooler) fate(rendition string, seg media.Segment) (Fate, media.GapReason) {
+	s.mu.Lock()
+	reason, lost := s.lost[segKey{rendition, seg.Number}]
+	settled := seg.Number < s.settled[rendition]
+	s.mu.Unlock()
+	switch {
+	case lost:
+		return FateLost, reason
+	case !settled:
+		return FatePending, media.GapUnknown
+	}
+	if err := s.spool.Condemned(rendition, seg); err != nil {
+		return FateLost, ReasonOf(err)
+	}
+	return FateKept, media.GapUnknown
+}
+
+// settle notes that segments below number were in the spool from the beginning.
+func (s *spooler) settle(rendition string, number uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.seq
+	s.settled[rendition] = number
+}
+
+// fail notes an error that was met while the spool was read.
+func (s *spooler) fail(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.degrade(err)
 }
 
 func (s *spooler) health() Health {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	h := Health{Degraded: s.degraded, Since: s.since, Reason: s.reason, LostParts: s.lostN}
+	h := Health{Degraded: s.degraded, Since: s.since, Reason: s.reason, Cause: s.cause, LostParts: s.lostN}
 	if s.done < s.seq && !s.oldest.IsZero() {
 		h.Lag = time.Since(s.oldest)
 	}

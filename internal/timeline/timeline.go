@@ -16,13 +16,19 @@ type Options struct {
 	Window time.Duration // media listed in the View, at least; twice as much is kept. Default 60 s
 	Memory int           // sealed segments per rendition whose bytes stay in memory. Default 1
 	Now    func() time.Time
+	// Notify is told when the spool stops to keep up, why if that changes, and when it has kept up again for a while; on the
+	// goroutines of the writer and the spooler. nil: nobody.
+	Notify func(Health)
 }
 
 // minListed is the least number of segments listed (Apple HLS authoring 8.11).
 const minListed = 6
 
 // drainBound is how long Close waits for a spool that does not answer.
-const drainBound = 5 * time.Second
+const drainBound = 2 * time.Second
+
+// ErrStuck is returned by Close when the spool does not answer: what it was given last may be lost.
+var ErrStuck = errors.New("timeline: the spool does not answer; what it was given last may be lost")
 
 // ErrClosed is returned by the writer's calls, and by Next, after Close.
 var ErrClosed = errors.New("timeline is closed")
@@ -44,6 +50,8 @@ type Timeline struct {
 	slots  []*rendition // of the open range
 	rev    uint64
 	events []media.Event // shared with Views: only appended to and cut from the front
+
+	servable uint64 // below it segments may be nowhere: they are not listed
 }
 
 // state is what readers load: a View, what is kept beyond it, and the gate that the next state closes.
@@ -59,7 +67,8 @@ type state struct {
 // kept is what can still be opened though it may be listed no more.
 type kept struct {
 	segments []media.Segment
-	parts    [][]media.Part // of each of segments, without bodies
+	parts    [][]media.Part      // of each of segments, without bodies
+	held     map[uint64][][]byte // media that only memory has
 }
 
 // Open returns the timeline that the spool holds, or a new one. What a crash left unsealed is sealed.
@@ -73,7 +82,7 @@ func Open(spool Spool, opt Options) (*Timeline, error) {
 	if opt.Now == nil {
 		opt.Now = time.Now
 	}
-	t := &Timeline{opt: opt, spooler: newSpooler(spool), wake: make(chan chan struct{}, 64)}
+	t := &Timeline{opt: opt, spooler: newSpooler(spool, opt.Notify), wake: make(chan chan struct{}, 64)}
 	// Revisions are microseconds: views are made far slower, so they rise over restarts without being stored.
 	t.rev = uint64(opt.Now().UnixMicro())
 	ctx, cancel := context.WithCancel(context.Background())
@@ -126,10 +135,13 @@ func (t *Timeline) Close() error {
 	select {
 	case <-done:
 	case <-time.After(drainBound + time.Second):
-		return errors.New("timeline: the spool did not answer; what it was given last may be lost")
+		return ErrStuck
 	}
 	return err
 }
+
+// Wait waits, after Close, until the spool is not used any more.
+func (t *Timeline) Wait() { t.wg.Wait() }
 
 // View returns the current View. It never blocks.
 func (t *Timeline) View() *media.View { return t.now.Load().view }
@@ -180,6 +192,9 @@ func (t *Timeline) open(r *media.Rendition, k kept, ref media.Ref) (media.Object
 			}
 		}
 		if i, ok := k.find(ref); ok && ref.Part >= 0 && ref.Part < len(k.parts[i]) {
+			if data, ok := k.held[ref.Number]; ok && ref.Part < len(data) {
+				return media.Object{Size: int64(len(data[ref.Part])), Data: data[ref.Part : ref.Part+1]}, nil
+			}
 			p := k.parts[i][ref.Part]
 			return t.openFile(r.Name, k.segments[i], int64(p.Offset), int64(p.Size))
 		}
@@ -193,6 +208,9 @@ func (t *Timeline) open(r *media.Rendition, k kept, ref media.Ref) (media.Object
 			if data, ok := bodies(parts); ok {
 				return media.Object{Size: int64(seg.Size), Data: data}, nil
 			}
+		}
+		if data, ok := k.held[ref.Number]; ok && size(data) == int(seg.Size) {
+			return media.Object{Size: int64(seg.Size), Data: data}, nil
 		}
 		return t.openFile(r.Name, seg, 0, int64(seg.Size))
 	}
@@ -226,6 +244,11 @@ func (t *Timeline) openFile(rendition string, s media.Segment, offset, size int6
 		return media.Object{}, fmt.Errorf("opening %s segment %d: %w", rendition, s.Number, err)
 	}
 	return media.Object{Size: size, File: f, Offset: offset}, nil
+}
+
+// Fate tells what has become of a segment in the spool, and why if it is lost.
+func (t *Timeline) Fate(rendition string, s media.Segment) (Fate, media.GapReason) {
+	return t.spooler.fate(rendition, s)
 }
 
 // Health reports how the spool keeps up.

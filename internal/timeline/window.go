@@ -1,6 +1,8 @@
 package timeline
 
 import (
+	"maps"
+	"math"
 	"time"
 
 	"headwater.stream/internal/media"
@@ -34,7 +36,7 @@ func (t *Timeline) slide() {
 			t.pruneRanges(r.sealed[0].Epoch)
 			t.spooler.submit(op{kind: opDrop, rendition: r.name, below: keep}, 0)
 		}
-		r.listed = max(0, min(int(first)-int(r.sealed[0].Number), len(r.sealed)))
+		r.listed = max(0, min(int(max(first, t.servable))-int(r.sealed[0].Number), len(r.sealed)))
 	}
 }
 
@@ -70,28 +72,82 @@ func (t *Timeline) forget(r *rendition) {
 		}
 	}
 	live := make([]media.Part, 0, len(r.live)+16)
+	held, changed := r.held, false
+	change := func() {
+		if !changed {
+			held, changed = maps.Clone(held), true
+			if held == nil {
+				held = map[uint64][][]byte{}
+			}
+		}
+	}
 	for _, p := range r.live {
+		kept := p.Number < newest && p.Body != nil && t.fate(r, p.Number) == FateKept
 		if p.Number < oldest {
+			if p.Body != nil && !kept {
+				change()
+				held[p.Number] = append(held[p.Number], p.Body)
+			}
 			continue
 		}
-		if p.Body != nil && p.Number+uint64(t.opt.Memory) <= newest && t.spooled(r, p.Number) {
+		if kept && p.Number+uint64(t.opt.Memory) <= newest {
 			p.Body = nil
 		}
 		live = append(live, p)
 	}
 	r.live = live
-	for len(r.ops) > 0 && r.ops[0].number < oldest {
-		r.ops = r.ops[1:]
+	for number := range held {
+		if t.fate(r, number) == FateKept {
+			change()
+			delete(held, number)
+		}
+	}
+	r.held = held
+	t.bound()
+}
+
+// bound lets go of the oldest held segments that are lost to the spool when they take too much memory, and of everything
+// older in the list. Those that wait for the spool are bounded by its queue.
+func (t *Timeline) bound() {
+	for {
+		total, oldest := 0, uint64(math.MaxUint64)
+		for _, r := range t.rends {
+			for number, bodies := range r.held {
+				if t.fate(r, number) == FateLost {
+					total, oldest = total+size(bodies), min(oldest, number)
+				}
+			}
+		}
+		if total <= heldBytes {
+			return
+		}
+		for _, r := range t.rends {
+			if r.held[oldest] != nil {
+				r.held = maps.Clone(r.held)
+				delete(r.held, oldest)
+			}
+			if n := len(r.sealed); n > 0 {
+				r.listed = max(r.listed, min(int(oldest+1)-int(r.sealed[0].Number), n))
+			}
+		}
+		t.servable = max(t.servable, oldest+1)
 	}
 }
 
-func (t *Timeline) spooled(r *rendition, number uint64) bool {
-	for _, o := range r.ops {
-		if o.number == number {
-			return t.spooler.kept(r.name, number, o.seq)
-		}
+func size(bodies [][]byte) (n int) {
+	for _, b := range bodies {
+		n += len(b)
 	}
-	return true // from before a restart
+	return n
+}
+
+// fate tells what has become of a sealed segment; of one that is not kept any more nothing is wanted.
+func (t *Timeline) fate(r *rendition, number uint64) Fate {
+	if len(r.sealed) == 0 || number < r.sealed[0].Number || number-r.sealed[0].Number >= uint64(len(r.sealed)) {
+		return FateKept
+	}
+	f, _ := t.spooler.fate(r.name, r.sealed[number-r.sealed[0].Number])
+	return f
 }
 
 // rate measures the bit rates over the kept segments; segments shorter than half a second say nothing about peaks.
@@ -152,7 +208,7 @@ func (t *Timeline) publish() {
 		if !t.header.Parts || r.whole {
 			m.Hint = media.PartID{}
 		}
-		s.kept[i] = kept{segments: r.sealed[:len(r.sealed):len(r.sealed)], parts: r.parts[:len(r.parts):len(r.parts)]}
+		s.kept[i] = kept{segments: r.sealed[:len(r.sealed):len(r.sealed)], parts: r.parts[:len(r.parts):len(r.parts)], held: r.held}
 	}
 	if len(v.Renditions) > 0 && len(v.Renditions[0].Segments) > 0 {
 		v.Trimmed = v.Renditions[0].Segments[0].Number > 0 // numbers begin at 0

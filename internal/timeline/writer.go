@@ -21,17 +21,14 @@ type rendition struct {
 	listed int             // index in sealed of the first one listed
 	next   uint64          // number of the segment that comes next, or is open
 	open   *media.Segment
-	live   []media.Part // of the newest segments, as the View lists them
-	ops    []sealedOp   // when each segment with bodies in live was handed to the spool
+	live   []media.Part        // of the newest segments, as the View lists them
+	held   map[uint64][][]byte // bodies of listed segments that the spool does not have; replaced, never changed
 	hint   media.PartID
 
 	peak, average int
 	joined        bool // is in the open range
 	whole         bool // its parts are longer than PART-TARGET, and not listed
 }
-
-// sealedOp remembers which spool operation sealed a segment.
-type sealedOp struct{ number, seq uint64 }
 
 // Begin opens a range: see the packager's Sink.
 func (t *Timeline) Begin(names []string, inits []media.Init, at time.Duration) (time.Duration, error) {
@@ -221,7 +218,6 @@ func (t *Timeline) seal(r *rendition) {
 		}
 	}
 	t.spooler.submit(op{kind: opSeal, rendition: r.name, seg: seg}, spoolBound)
-	r.ops = append(r.ops, sealedOp{seg.Number, t.spooler.queued()})
 	t.add(r, seg, parts)
 }
 

@@ -30,6 +30,7 @@ type Playlist struct {
 	ranges     ranges
 	compact    [][]byte // see Compact
 	anchor     time.Time
+	lost       int           // Rendition.Lost of the lines
 	partTarget time.Duration // of the live playlist that was written, 0 when none was
 }
 
@@ -91,8 +92,8 @@ func (p *Playlist) delta(text, ranges []byte, from uint64, tail []byte) [][]byte
 
 // update brings the kept lines to the View.
 func (p *Playlist) update(v *media.View, r *media.Rendition) {
-	if !v.Anchor.Equal(p.anchor) {
-		p.lines, p.anchor = lines{}, v.Anchor
+	if !v.Anchor.Equal(p.anchor) || r.Lost != p.lost {
+		p.lines, p.anchor, p.lost = lines{}, v.Anchor, r.Lost
 	}
 	first := p.firstNumber(r)
 	p.lines.slide(first)

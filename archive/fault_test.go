@@ -1,0 +1,446 @@
+package archive_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"headwater.stream/archive"
+	"headwater.stream/archive/fsstore"
+	"headwater.stream/archive/storetest"
+	"headwater.stream/internal/media"
+	"headwater.stream/internal/timeline"
+)
+
+// faultRig is a timeline with a recorder on a disk that a test controls, and what was given to them.
+type faultRig struct {
+	t      *testing.T
+	base   string
+	sync   time.Duration
+	ask    func(op, path string) error
+	stores []*fsstore.Store
+	spool  archive.Dir
+	dir    archive.Dir
+	tl     *timeline.Timeline
+	rec    *archive.Recorder
+	at     int64
+	fed    map[string][]byte // by name of the segment
+	cut    bool              // the end of a segment may be gone
+}
+
+func newFaultRig(t *testing.T, base string, sync time.Duration, boot string, ask func(op, path string) error) (*faultRig, error) {
+	r := &faultRig{t: t, base: base, sync: sync, ask: ask, fed: map[string][]byte{}}
+	store, err := fsstore.New(base, fsstore.Options{Sync: sync, Boot: boot, Fault: ask})
+	if err != nil {
+		return nil, err
+	}
+	r.stores = append(r.stores, store)
+	if r.spool, err = store.Open("spool"); err != nil {
+		return r, err
+	}
+	if r.tl, err = timeline.Open(r.spool, timeline.Options{Window: 20 * time.Second}); err != nil {
+		return r, err
+	}
+	r.tl.Freeze(time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC), 3*time.Second, 210*time.Millisecond, true)
+	if r.dir, err = store.Open("asset"); err != nil {
+		return r, err
+	}
+	r.rec, err = archive.NewRecorder(r.tl, r.spool, r.dir, archive.RecorderOptions{ManifestName: "show", Window: time.Hour})
+	return r, err
+}
+
+func (r *faultRig) begin() {
+	r.t.Helper()
+	track := func(k media.Kind) media.Track { return media.Track{Kind: k, Timescale: storetest.Scale, Codec: "x"} }
+	start, err := r.tl.Begin([]string{"v1", "a1"}, []media.Init{{Track: track(media.Video), Body: []byte("v")}, {Track: track(media.Audio), Body: []byte("a")}}, time.Duration(r.at)*time.Millisecond)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.at = start.Milliseconds()
+}
+
+// feed writes n parts of 200 ms to both renditions, ten to a segment.
+func (r *faultRig) feed(n int) {
+	r.t.Helper()
+	for i := range n {
+		for k, name := range []string{"v1", "a1"} {
+			p := storetest.Part(r.t, r.at, 2, fmt.Sprintf("at %d of %d", r.at, k))
+			if err := r.tl.Part(k, p, false); err != nil {
+				r.t.Fatal(err)
+			}
+			open := r.tl.View().Find(name).Open
+			id := media.Ref{Rendition: name, Kind: media.ObjectSegment, Epoch: open.Epoch, Number: open.Number}.Name()
+			r.fed[id] = append(r.fed[id], p.Body...)
+		}
+		r.at += 200
+		if i%10 == 9 {
+			for k := range 2 {
+				if err := r.tl.Cut(k); err != nil {
+					r.t.Fatal(err)
+				}
+			}
+		}
+	}
+}
+
+// holds verifies that every segment that p lists has the bytes that were fed, and returns how many are gaps.
+func (r *faultRig) holds(when string, p presentation) (gaps int) {
+	r.t.Helper()
+	for _, m := range p.View().Renditions {
+		for _, s := range m.Segments {
+			if s.Gap {
+				gaps++
+				continue
+			}
+			id := media.Ref{Rendition: m.Name, Kind: media.ObjectSegment, Epoch: s.Epoch, Number: s.Number}
+			got, err := readAll(p, id)
+			want := r.fed[id.Name()]
+			if r.cut && len(got) > 0 && bytes.HasPrefix(want, got) {
+				continue
+			}
+			if err != nil || !bytes.Equal(got, want) {
+				r.t.Errorf("%s: %s has %d bytes, %d were sent (%v)", when, id.Name(), len(got), len(want), err)
+			}
+		}
+	}
+	return gaps
+}
+
+func readAll(p presentation, ref media.Ref) ([]byte, error) {
+	o, err := p.Open(context.Background(), ref)
+	if err != nil {
+		return nil, err
+	}
+	defer o.Close()
+	b := bytes.Join(o.Data, nil)
+	if o.File != nil {
+		b = make([]byte, o.Size)
+		if _, err := o.File.Seek(o.Offset, 0); err != nil {
+			return nil, err
+		}
+		n := 0
+		for n < len(b) {
+			k, err := o.File.Read(b[n:])
+			if n += k; err != nil {
+				return b[:n], err
+			}
+		}
+	}
+	return b, nil
+}
+
+func (r *faultRig) close() {
+	if r.tl != nil {
+		r.tl.Close()
+	}
+	for _, d := range []archive.Dir{r.dir, r.spool} {
+		if d != nil {
+			d.Close()
+		}
+	}
+	for _, s := range r.stores {
+		s.Close()
+	}
+}
+
+// run records three ranges, with ask between, to the end, and reopens everything.
+func (r *faultRig) run(when string) (gaps int) {
+	r.t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- r.rec.Run(ctx) }()
+	r.begin()
+	r.feed(25)
+	r.holds(when+", live", r.tl)
+	r.holds(when+", recording", r.rec)
+	if err := r.tl.End(); err != nil {
+		r.t.Fatal(err)
+	}
+	r.begin()
+	r.feed(13)
+	r.rec.Finish()
+	select {
+	case err := <-done:
+		if err != nil {
+			r.t.Errorf("%s: the recording ended with %v", when, err)
+		}
+	case <-time.After(time.Minute):
+		r.t.Errorf("%s: the recording does not end", when)
+	}
+	cancel()
+	r.holds(when+", live", r.tl)
+	r.holds(when+", ended", r.rec)
+	r.close()
+	return r.reopened(when)
+}
+
+// reopened verifies what a later process finds.
+func (r *faultRig) reopened(when string) (gaps int) {
+	r.t.Helper()
+	store, err := fsstore.New(r.base, fsstore.Options{Sync: time.Hour})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer store.Close()
+	dir, err := store.Open("asset")
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	a, err := archive.OpenAsset(dir, nil)
+	switch {
+	case err == nil:
+		gaps = r.holds(when+", replayed", a)
+		defer a.Close()
+	case errors.Is(err, archive.ErrEmpty):
+		dir.Close()
+	default:
+		r.t.Errorf("%s: opening the asset: %v", when, err)
+		dir.Close()
+	}
+	spool, err := store.Open("spool")
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer spool.Close()
+	tl, err := timeline.Open(spool, timeline.Options{Window: 20 * time.Second})
+	if err != nil {
+		r.t.Errorf("%s: opening the spool: %v", when, err)
+		return gaps
+	}
+	r.holds(when+", restarted", tl)
+	if err := tl.Close(); err != nil {
+		r.t.Errorf("%s: %v", when, err)
+	}
+	return gaps
+}
+
+// shm returns a directory in memory, where a sync costs nothing.
+func shm(t *testing.T) string {
+	dir, err := os.MkdirTemp("/dev/shm", "headwater")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
+// TestEveryCallFails is case 61: the n-th call that changes the disk fails, for every n, once or from then on for a while.
+// Nothing that is listed, live, in the recording, in the replay or after a restart is torn, and nothing ends.
+func TestEveryCallFails(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		sync time.Duration
+		many int
+		step int
+		err  error
+	}{
+		{"once", 0, 1, 1, syscall.EIO},
+		{"once, synced later", time.Millisecond, 1, 6, syscall.EIO},
+		{"forty times", time.Hour, 40, 4, syscall.ENOSPC},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			base, ops, most, mu := shm(t), map[string]int{}, 0, sync.Mutex{}
+			for n, last := 1, false; !last; n += c.step {
+				once := func(t *testing.T) {
+					var disk storetest.Disk
+					hit := ""
+					disk.Fail(func(call int, op, file string) error {
+						if call < n || call >= n+c.many {
+							return nil
+						}
+						mu.Lock()
+						defer mu.Unlock()
+						hit += op + " " + path.Base(file) + "; "
+						ops[op]++
+						return c.err
+					})
+					dir := filepath.Join(base, fmt.Sprint(n))
+					defer os.RemoveAll(dir)
+					r, err := newFaultRig(t, dir, c.sync, "", disk.Ask)
+					if err != nil { // said so at once: nothing was promised
+						r.close()
+						return
+					}
+					most = max(most, r.run(fmt.Sprintf("call %d fails", n)))
+					last = disk.Calls() < n || t.Failed()
+					if t.Failed() {
+						t.Logf("call %d was %s", n, hit)
+					}
+				}
+				if c.sync == time.Millisecond {
+					once(t) // in fake time nothing would be synced while it is written
+				} else {
+					synctest.Test(t, once) // a recording that has ended tries once a second
+				}
+			}
+			t.Logf("failed: %v; at most %d gaps", ops, most)
+			if c.many == 1 && most > 2 { // one number, in both renditions
+				t.Errorf("one failure made %d gaps", most)
+			}
+			for _, op := range []string{"create", "write", "sync", "rename", "mkdir", "link"} {
+				if ops[op] == 0 && c.sync == 0 {
+					t.Errorf("no %s failed", op)
+				}
+			}
+		})
+	}
+}
+
+// memoryDisk notes what a disk would have after a power loss: of each file what was there when it was synced last, of each
+// directory the names it had when it was synced last.
+type memoryDisk struct {
+	base string
+	mu   sync.Mutex
+	at   int
+	data map[uint64][]byte            // by inode
+	dirs map[string]map[string]uint64 // path -> name -> inode
+	each func(n int, m *memoryDisk)
+}
+
+func inode(i fs.FileInfo) uint64 { return i.Sys().(*syscall.Stat_t).Ino }
+
+func (m *memoryDisk) ask(op, file string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.at++
+	switch op {
+	case "sync":
+		if i, err := os.Stat(file); err == nil {
+			if b, err := os.ReadFile(file); err == nil {
+				m.data[inode(i)] = b
+			}
+		}
+	case "syncdir":
+		names := map[string]uint64{}
+		list, _ := os.ReadDir(file)
+		for _, e := range list {
+			if i, err := e.Info(); err == nil {
+				names[e.Name()] = inode(i)
+			}
+		}
+		m.dirs[path.Clean(file)] = names
+	}
+	m.each(m.at, m)
+	return nil
+}
+
+// write makes the disk as it is now in another place.
+func (m *memoryDisk) write(t *testing.T, to string) {
+	t.Helper()
+	var put func(from, to string)
+	put = func(from, to string) {
+		if err := os.MkdirAll(to, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		for name, ino := range m.dirs[from] {
+			if i, err := os.Stat(filepath.Join(from, name)); err == nil && i.IsDir() {
+				put(filepath.Join(from, name), filepath.Join(to, name))
+				continue
+			}
+			if err := os.WriteFile(filepath.Join(to, name), m.data[ino], 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	put(m.base, to)
+}
+
+// TestPowerLossAtEveryCall loses everything that was not synced before the n-th call. What is left is whole, in the spool
+// and in the recording; when every part is synced before it is announced nothing is lost, and no number comes twice.
+func TestPowerLossAtEveryCall(t *testing.T) {
+	for _, every := range []time.Duration{0, 3 * time.Millisecond} {
+		t.Run(every.String(), func(t *testing.T) {
+			t.Parallel()
+			lose := func(t *testing.T) { powerLosses(t, every) }
+			if every > 0 {
+				lose(t)
+			} else {
+				synctest.Test(t, lose) // however long the disk takes: nothing is announced before it is there
+			}
+		})
+	}
+}
+
+func powerLosses(t *testing.T, every time.Duration) {
+	base := shm(t)
+	type loss struct {
+		dir       string
+		announced []media.Ref
+		open      uint64
+	}
+	var losses []loss
+	var r *faultRig
+	m := &memoryDisk{base: filepath.Join(base, "disk"), data: map[uint64][]byte{}, dirs: map[string]map[string]uint64{}}
+	var ready sync.WaitGroup
+	ready.Add(1)
+	live := false
+	m.each = func(n int, m *memoryDisk) {
+		if !live || n%4 != 0 {
+			return
+		}
+		l := loss{dir: filepath.Join(base, fmt.Sprint(n))}
+		for _, x := range r.tl.View().Renditions {
+			for _, s := range x.Segments {
+				l.announced = append(l.announced, media.Ref{Rendition: x.Name, Kind: media.ObjectSegment, Epoch: s.Epoch, Number: s.Number})
+				l.open = max(l.open, s.Number)
+			}
+			for _, p := range x.Parts {
+				l.open = max(l.open, p.Number)
+			}
+		}
+		m.write(t, l.dir)
+		losses = append(losses, l)
+	}
+	var err error
+	if r, err = newFaultRig(t, m.base, every, "first", m.ask); err != nil {
+		t.Fatal(err)
+	}
+	m.mu.Lock()
+	live = true
+	m.mu.Unlock()
+	r.run("without a loss")
+	if len(losses) < 20 {
+		t.Fatalf("%d losses", len(losses))
+	}
+	fed := r.fed
+	for _, l := range losses {
+		when := "lost before " + path.Base(l.dir)
+		b, err := newFaultRig(t, l.dir, time.Hour, "second", nil)
+		if err != nil {
+			t.Fatalf("%s: %v", when, err)
+		}
+		b.fed, b.cut = maps.Clone(fed), true
+		b.holds(when+", live", b.tl)
+		b.holds(when+", recording", b.rec)
+		if every == 0 {
+			for _, ref := range l.announced {
+				if got, err := readAll(b.tl, ref); err != nil || !bytes.Equal(fed[ref.Name()], got) {
+					t.Errorf("%s: of %s, which was announced, %d of %d bytes are left: %v; repaired: %v", when, ref.Name(), len(got), len(fed[ref.Name()]), err, b.spool.Repairs())
+				}
+			}
+		}
+		b.begin()
+		b.feed(1)
+		if n := b.tl.View().Renditions[0].Open.Number; len(l.announced) > 0 && n <= l.open {
+			t.Errorf("%s: goes on with %d after %d was announced", when, n, l.open)
+		}
+		b.close()
+		os.RemoveAll(l.dir)
+		if t.Failed() {
+			return
+		}
+	}
+	t.Logf("%d losses", len(losses))
+}
