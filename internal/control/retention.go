@@ -9,14 +9,9 @@ import (
 // maxExpiryWait bounds how long the loop sleeps for the next asset to expire: clocks are set.
 const maxExpiryWait = time.Hour
 
-// dueAt returns when an asset expires: at the time it says, else the retention after its recording ended. ok is false while
-// it does not, or records. The caller has a lock.
+// dueAt returns when an asset expires: at the time it says, else the retention after its recording ended. ok is false when
+// it does not.
 func (s *Service) dueAt(a *assetRec) (due time.Time, ok bool) {
-	for _, o := range s.outputs.rows {
-		if o.rec.AssetID == a.ID {
-			return due, false
-		}
-	}
 	switch {
 	case a.Properties.Expires != nil:
 		return a.Properties.Expires.Time, true
@@ -31,8 +26,12 @@ func (s *Service) expire(ctx context.Context) time.Duration {
 	x := s.begin()
 	defer x.end()
 	now, wait := s.o.Now(), maxExpiryWait
+	recorded := map[string]bool{}
+	for _, o := range s.outputs.rows {
+		recorded[o.rec.AssetID] = true
+	}
 	for _, a := range s.assets.rows {
-		if a.rec.Deleting {
+		if a.rec.Deleting || recorded[a.rec.ID] {
 			continue
 		}
 		due, ok := s.dueAt(&a.rec)
