@@ -284,7 +284,7 @@ func TestGarbageInsteadOfAHandshake(t *testing.T) {
 func TestHalfHandshakesDoNotKeepEncodersOut(t *testing.T) {
 	gate := new(memGate)
 	s := startServer(t, gate, Limits{Handshake: 3 * time.Second})
-	for range 200 {
+	for range 500 {
 		nc := rawDial(t, s.addr)
 		_, _ = nc.Write([]byte{3, 0, 0})
 	}
