@@ -165,6 +165,22 @@ func TestViewAndObjects(t *testing.T) {
 	}
 }
 
+// TestRangeStart: ranges start at whole milliseconds, never before the end of the one before.
+func TestRangeStart(t *testing.T) {
+	tl := open(t, store(t)(), timeline.Options{})
+	defer tl.Close()
+	names, in := inits("a")
+	for _, c := range []struct{ at, want time.Duration }{{0, 0}, {7*time.Second + 1, 7*time.Second + time.Millisecond}, {time.Second, 9*time.Second + time.Millisecond}} {
+		start, err := tl.Begin(names, in, c.at)
+		check(t, err)
+		if start != c.want {
+			t.Errorf("a range that may begin at %v begins at %v, want %v", c.at, start, c.want)
+		}
+		feed(t, tl, start, 1, true)
+		check(t, tl.End())
+	}
+}
+
 // TestReconnect ends ranges in every state and begins new ones: numbers and discontinuities go on.
 func TestReconnect(t *testing.T) {
 	again := store(t)

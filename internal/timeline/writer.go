@@ -51,6 +51,8 @@ func (t *Timeline) Begin(names []string, inits []media.Init, at time.Duration) (
 		}
 		first = max(first, r.next)
 	}
+	// Whole milliseconds, so that a DASH Period starts exactly where its media does: players have stood still over less.
+	start = (start + time.Millisecond - 1).Truncate(time.Millisecond)
 	// An epoch is the Unix time at which the range begins, and above every one before it.
 	t.header.Epoch = max(t.header.Epoch+1, uint32(t.header.Anchor.Add(start).Unix()))
 	t.header.Number = first

@@ -161,6 +161,20 @@ func TestLife(t *testing.T) {
 	}
 }
 
+// TestYoungDepth: as long as everything is listed, an outage longer than what there was does not leave the timeline out of
+// the time-shift buffer.
+func TestYoungDepth(t *testing.T) {
+	depth := func(v *media.View) time.Duration {
+		return time.Duration(*parse(t, render(t, dash.NewWriter(), v)).TimeShiftBufferDepth)
+	}
+	if d := depth(life(8, 100)); d < time.Hour {
+		t.Errorf("timeShiftBufferDepth %v with everything listed", d)
+	}
+	if d := depth(life(15, 6)); d > 2*time.Minute {
+		t.Errorf("timeShiftBufferDepth %v with six segments listed", d)
+	}
+}
+
 // checkObjects expands a timeline as a player does and compares it with the View.
 func checkObjects(t *testing.T, v *media.View, rep *mpd.RepresentationType) {
 	t.Helper()

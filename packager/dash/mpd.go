@@ -102,9 +102,7 @@ func (w *Writer) document(v *media.View, periods []period) *mpd.MPD {
 		m.AvailabilityStartTime = date(v.Anchor)
 		m.PublishTime = date(w.publish(v.Anchor.Add(last.start + last.length)))
 		m.MinimumUpdatePeriod = duration(longest / 2)
-		// The newest segment is up to a segment and its delivery old when a client computes its window from its clock.
-		window := last.start + last.length - first.spans[0].start() + 2*longest
-		m.TimeShiftBufferDepth = duration(max(window, 4*longest).Round(time.Second))
+		m.TimeShiftBufferDepth = duration(depth(first, last, longest))
 		m.SuggestedPresentationDelay = duration(3 * longest)
 		m.UTCTimings = []*mpd.DescriptorType{clock()}
 	}
@@ -122,6 +120,21 @@ func (w *Writer) document(v *media.View, periods []period) *mpd.MPD {
 		describeLatency(m, v)
 	}
 	return m
+}
+
+// youngDepth is timeShiftBufferDepth as long as nothing has left the window.
+const youngDepth = time.Hour
+
+// depth returns timeShiftBufferDepth: what is listed. While everything since the start of the first Period is listed it may as
+// well be more; then an outage that is longer than what there was before does not leave the whole timeline out of the buffer,
+// whereupon dash.js takes its own clock for wrong by as long as the outage lasted (docs/adr/0004).
+func depth(first, last period, longest time.Duration) time.Duration {
+	// The newest segment is up to a segment and its delivery old when a client computes its window from its clock.
+	window := max(last.start+last.length-first.spans[0].start()+2*longest, 4*longest)
+	if first.spans[0].segments[0].First {
+		window = max(window, youngDepth)
+	}
+	return window.Round(time.Second)
 }
 
 // publish returns the publishTime of a changed MPD: the wall-clock time of its newest media, but always later than that of
