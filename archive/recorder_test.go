@@ -117,7 +117,7 @@ func (r *rig) feed(n int) {
 // written waits until the recorder's files have segment number of both renditions.
 func (r *rig) written(number uint64) {
 	r.t.Helper()
-	for end := time.Now().Add(5 * time.Second); ; {
+	for end := time.Now().Add(20 * time.Second); ; {
 		n := 0
 		for _, name := range []string{"v1", "a1"} {
 			b, err := os.ReadFile(filepath.Join(r.base, "asset", name, "index.hwx"))

@@ -30,8 +30,8 @@ func (t *Timeline) Event(e media.Event) (taken bool, err error) {
 	}
 	e.Seen = t.edge()
 	t.pair(&e)
-	t.events = append(t.events[:len(t.events):len(t.events)], e) // Views have the old ones
-	t.spooler.submit(op{kind: opEvents, events: t.events}, spoolBound)
+	t.events = append(t.events, e) // behind what Views have
+	t.spooler.submit(op{kind: opEvents, events: t.events[:len(t.events):len(t.events)]}, spoolBound)
 	t.publish()
 	return true, nil
 }

@@ -1,6 +1,7 @@
 package timeline_test
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 	"testing"
@@ -104,4 +105,25 @@ func TestEventEnds(t *testing.T) {
 			t.Errorf("from %v on %d events are kept, want %d", floor, len(got), n)
 		}
 	}
+}
+
+// TestEventsAfterADiskFailure: an event that the disk refused is stored once it takes it, though no other comes.
+func TestEventsAfterADiskFailure(t *testing.T) {
+	again := store(t)
+	spool := &slowSpool{Dir: again()}
+	tl := open(t, spool, timeline.Options{})
+	at := feed(t, tl, begin(t, tl, "1", 0), 1, true)
+	spool.set(nil, errors.New("no space left on device"))
+	e := event(at, "cue", media.SpliceCommand)
+	if taken, err := tl.Event(e); !taken || err != nil || !tl.Health().Degraded {
+		t.Fatalf("taken %v, %v, %+v", taken, err, tl.Health())
+	}
+	spool.set(nil, nil)
+	feed(t, tl, at, 1, true)
+	check(t, tl.Close())
+	tl = open(t, again(), timeline.Options{})
+	if got := tl.View().Events; len(got) != 1 || got[0].ID != e.ID {
+		t.Errorf("after a restart: %+v", got)
+	}
+	check(t, tl.Close())
 }

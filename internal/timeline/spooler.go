@@ -71,6 +71,7 @@ type spooler struct {
 	// What the spool refused and is owed, in order; of the one goroutine that calls the spool.
 	header *Header
 	seals  map[string][]media.Segment
+	events []media.Event
 }
 
 func newSpooler(s Spool, notify func(Health)) *spooler {
@@ -197,6 +198,18 @@ func (s *spooler) tell() {
 	s.notify(h)
 }
 
+// saveEvents saves the events that are not saved yet.
+func (s *spooler) saveEvents() error {
+	if s.events == nil {
+		return nil
+	}
+	if err := s.spool.SaveEvents(s.events); err != nil {
+		return err
+	}
+	s.events = nil
+	return nil
+}
+
 func (s *spooler) do(o op) {
 	key := segKey{o.rendition, o.seg.Number}
 	s.mu.Lock()
@@ -256,12 +269,13 @@ func (s *spooler) call(o op, hole bool, reason media.GapReason) error {
 		if s.owes() < spoolSeals {
 			s.seals[o.rendition] = append(s.seals[o.rendition], o.seg)
 		}
-		return s.seal(o.rendition)
+		return errors.Join(s.seal(o.rendition), s.saveEvents())
 	case opDrop:
 		// Dropping makes room for what is owed.
 		return errors.Join(s.spool.Drop(o.rendition, o.below), s.seal(o.rendition))
-	case opEvents: // what fails is in the next list too
-		return s.spool.SaveEvents(o.events)
+	case opEvents:
+		s.events = o.events
+		return s.saveEvents()
 	}
 	return nil
 }
@@ -296,6 +310,9 @@ func (s *spooler) seal(rendition string) error {
 // owes counts what the spool refused and is to have yet.
 func (s *spooler) owes() (n int) {
 	if s.header != nil {
+		n++
+	}
+	if s.events != nil {
 		n++
 	}
 	for _, list := range s.seals {

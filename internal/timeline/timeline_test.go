@@ -389,6 +389,16 @@ func (s *slowSpool) Append(r string, seg media.Segment, offset uint32, body []by
 	return s.Dir.Append(r, seg, offset, body)
 }
 
+func (s *slowSpool) SaveEvents(list []media.Event) error {
+	s.mu.Lock()
+	err := s.fails
+	s.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	return s.Dir.SaveEvents(list)
+}
+
 func (s *slowSpool) set(gate chan struct{}, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

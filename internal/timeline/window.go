@@ -192,7 +192,7 @@ func (t *Timeline) publish() {
 	t.rev = max(t.rev+1, uint64(t.opt.Now().UnixMicro()))
 	v := &media.View{
 		Revision: t.rev, Anchor: t.header.Anchor, SegmentTarget: t.header.SegmentTarget, PartTarget: t.header.PartTarget,
-		Renditions: make([]media.Rendition, len(t.rends)), Ranges: t.header.Ranges, Events: t.events,
+		Renditions: make([]media.Rendition, len(t.rends)), Ranges: t.header.Ranges, Events: t.events[:len(t.events):len(t.events)],
 	}
 	if !t.header.Parts {
 		v.PartTarget = 0
