@@ -197,7 +197,12 @@ func (f *following) next(ctx context.Context, p *Playlist) (*Playlist, bool) {
 		x.WantPart = int64(len(p.Open))
 		x.URL += fmt.Sprintf("&_HLS_part=%d", x.WantPart)
 	}
-	return f.load(ctx, x, p), true
+	next := f.load(ctx, x, p)
+	if next != nil && next.last() <= p.last() && len(next.Open) <= len(p.Open) {
+		// The server does not hold requests: it must not be asked without end.
+		f.pause(ctx, time.Second)
+	}
+	return next, true
 }
 
 // news looks at what has come and what has gone between two playlists.

@@ -54,7 +54,8 @@ type Playlist struct {
 	Open        []Part // of the segment that is being made
 	Hints       []Attrs
 	Reports     []Attrs
-	Skipped     int64 // -1: not a delta update
+	Ranges      []Attrs // EXT-X-DATERANGE
+	Skipped     int64   // -1: not a delta update
 	Problems    []string
 	OutOfOrder  []string // tags that come after the first part of their segment
 }
@@ -327,7 +328,11 @@ func (l *listParser) segmentTag(name, value string) {
 			l.next.Parts = append(l.next.Parts, Part{URI: resolve(l.p.URL, a.text("URI")), ByteRange: a.text("BYTERANGE"), Duration: max(0, a.number("DURATION")),
 				Independent: a.text("INDEPENDENT") == "YES", Gap: a.text("GAP") == "YES"})
 		}
-	case "EXT-X-KEY", "EXT-X-DATERANGE", "EXT-X-START", "EXT-X-DEFINE":
+	case "EXT-X-DATERANGE":
+		if a := l.attrs(name, value); len(l.p.Ranges) < maxSegments {
+			l.p.Ranges = append(l.p.Ranges, a)
+		}
+	case "EXT-X-KEY", "EXT-X-START", "EXT-X-DEFINE":
 		l.attrs(name, value)
 	}
 }

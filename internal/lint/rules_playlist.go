@@ -92,6 +92,8 @@ func playlistRules() []Rule {
 				}
 				return ""
 			}},
+		{ID: "MP-DATERANGE", Level: Must, Says: "A date range has an ID and a START-DATE, durations are not negative, and END-ON-NEXT goes with CLASS and without an end", Hurts: "Players drop ad breaks and metadata, or never end them", Clause: "8216bis 4.4.5.1",
+			Fix: "Give what is missing; one ID has one set of values", list: checkRanges},
 		{ID: "MP-MAP-DISC", Level: Must, Says: "Another EXT-X-MAP comes with a discontinuity", Hurts: "Players keep the old decoder configuration and show broken pictures", Clause: "8216bis 4.4.4.3, 4.4.4.5",
 			Fix: "Write EXT-X-DISCONTINUITY where the initialization section changes", list: func(p *Playlist) string {
 				for i := 1; i < len(p.Segments); i++ {
@@ -102,6 +104,32 @@ func playlistRules() []Rule {
 				return ""
 			}},
 	}
+}
+
+func checkRanges(p *Playlist) string {
+	known := map[string]Attrs{}
+	for _, a := range p.Ranges {
+		id := a.text("ID")
+		end := a.has("DURATION") || a.has("END-DATE")
+		switch before := known[id]; {
+		case id == "":
+			return "an EXT-X-DATERANGE has no ID"
+		case before == nil && !a.has("START-DATE"):
+			return fmt.Sprintf("%q has no START-DATE", id)
+		case a.has("DURATION") && a.number("DURATION") < 0, a.has("PLANNED-DURATION") && a.number("PLANNED-DURATION") < 0:
+			return fmt.Sprintf("%q has a duration that is no number or negative", id)
+		case a.text("END-ON-NEXT") == "YES" && (end || !a.has("CLASS")):
+			return fmt.Sprintf("%q has END-ON-NEXT and no CLASS, or an end", id)
+		default:
+			for name, v := range a {
+				if had, ok := before[name]; ok && had != v {
+					return fmt.Sprintf("%q has two values of %s: %q and %q", id, name, had.Value, v.Value)
+				}
+			}
+		}
+		known[id] = a
+	}
+	return ""
 }
 
 func checkDates(p *Playlist) string {

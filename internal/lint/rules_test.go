@@ -38,6 +38,11 @@ func later(pairs ...string) func(*fixture) {
 	return func(f *fixture) { edit(&f.second, pairs...) }
 }
 
+// ranges adds date ranges.
+func ranges(all ...string) func(*fixture) {
+	return then("#EXT-X-PRELOAD-HINT", "#EXT-X-DATERANGE:"+strings.Join(all, "\n#EXT-X-DATERANGE:")+"\n#EXT-X-PRELOAD-HINT")
+}
+
 func got(kind string, change func(*Exchange)) func(*fixture) {
 	return func(f *fixture) { change(f.exchanges[kind]) }
 }
@@ -97,7 +102,9 @@ func violations() map[string][]func(*fixture) {
 		"MP-PDT":        {func(f *fixture) { stripDates(&f.before); stripDates(&f.after); stripDates(&f.audio) }},
 		"MP-PDT-EXTINF": {both("12:00:10.000Z", "12:00:10.400Z")},
 		"MP-MAP":        {func(f *fixture) { edit(&f.recorded, "#EXT-X-MAP:URI=\"init.mp4\"\n", "") }},
-		"MP-MAP-DISC":   {func(f *fixture) { edit(&f.recorded, "#EXTINF:1.5", "#EXT-X-MAP:URI=\"init-2.mp4\"\n#EXTINF:1.5") }},
+		"MP-DATERANGE": {ranges(`START-DATE="2026-11-25T12:00:04Z"`), ranges(`ID="a"`), ranges(`ID="a",START-DATE="2026-11-25T12:00:04Z",DURATION=-1`), ranges(`ID="a",START-DATE="2026-11-25T12:00:04Z",END-ON-NEXT=YES`),
+			ranges(`ID="a",START-DATE="2026-11-25T12:00:04Z",DURATION=1`, `ID="a",START-DATE="2026-11-25T12:00:04Z",DURATION=2`)},
+		"MP-MAP-DISC": {func(f *fixture) { edit(&f.recorded, "#EXTINF:1.5", "#EXT-X-MAP:URI=\"init-2.mp4\"\n#EXTINF:1.5") }},
 		"MP-TD-CONST": {func(f *fixture) {
 			edit(&f.after, "TARGETDURATION:2", "TARGETDURATION:3", ",HOLD-BACK=6", ",HOLD-BACK=9", "UNTIL=12", "UNTIL=18")
 			edit(&f.audio, "TARGETDURATION:2", "TARGETDURATION:3", ",HOLD-BACK=6", ",HOLD-BACK=9", "UNTIL=12", "UNTIL=18")
