@@ -189,8 +189,16 @@ func filterProperty(name string) filter.Property {
 	return 0
 }
 
-// PutFilter implements api.Service.
+// PutFilter implements api.Service. It is in force when the answer is out.
 func (s *Service) PutFilter(ctx context.Context, asset, name string, f *api.Filter, o api.WriteOptions) (*api.Filter, bool, error) {
+	v, created, err := s.putFilter(ctx, asset, name, f, o)
+	if err == nil {
+		s.settle(ctx)
+	}
+	return v, created, err
+}
+
+func (s *Service) putFilter(ctx context.Context, asset, name string, f *api.Filter, o api.WriteOptions) (*api.Filter, bool, error) {
 	if err := checkName(name); err != nil {
 		return nil, false, err
 	}
@@ -239,8 +247,16 @@ func (s *Service) PutFilter(ctx context.Context, asset, name string, f *api.Filt
 	return s.filterWire(r), old == nil, nil
 }
 
-// UpdateFilter implements api.Service.
+// UpdateFilter implements api.Service. It is in force when the answer is out.
 func (s *Service) UpdateFilter(ctx context.Context, asset, name string, patch api.Patch, o api.WriteOptions) (*api.Filter, error) {
+	v, err := s.updateFilter(ctx, asset, name, patch, o)
+	if err == nil {
+		s.settle(ctx)
+	}
+	return v, err
+}
+
+func (s *Service) updateFilter(ctx context.Context, asset, name string, patch api.Patch, o api.WriteOptions) (*api.Filter, error) {
 	x := s.begin()
 	defer x.end()
 	old := s.filters.find(asset, name)
@@ -267,8 +283,16 @@ func (s *Service) UpdateFilter(ctx context.Context, asset, name string, patch ap
 	return s.filterWire(r), nil
 }
 
-// DeleteFilter implements api.Service.
+// DeleteFilter implements api.Service. It is in force when the answer is out.
 func (s *Service) DeleteFilter(ctx context.Context, asset, name string, o api.WriteOptions) (bool, error) {
+	existed, err := s.deleteFilter(ctx, asset, name, o)
+	if err == nil {
+		s.settle(ctx)
+	}
+	return existed, err
+}
+
+func (s *Service) deleteFilter(ctx context.Context, asset, name string, o api.WriteOptions) (bool, error) {
 	return deleteRow(ctx, s, &s.filters, key(asset, name), o, func(r *row[filterRec]) error {
 		var users []string
 		for _, l := range s.locators.rows {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"headwater.stream/api"
 	"headwater.stream/internal/control"
@@ -189,5 +190,22 @@ func TestNewerRecords(t *testing.T) {
 	}
 	if _, err := control.New(disk, &memRuntime{}, quiet()); err == nil || !strings.Contains(err.Error(), "has format 2 and this version reads 1") {
 		t.Errorf("records of format 2: %v", err)
+	}
+}
+
+// TestFilterInForce: a filter is in force when the answer is out, and out of force when it was deleted.
+func TestFilterInForce(t *testing.T) {
+	p := startMem(t)
+	for i := range 20 {
+		release := p.runtime.hold()
+		time.AfterFunc(5*time.Millisecond, release)
+		must[*api.Filter](t)(p.PutFilter(t.Context(), "", "f", &api.Filter{}))
+		if n := len(p.runtime.desired().Filters); n != 1 {
+			t.Fatalf("try %d: %d filters in force", i, n)
+		}
+		must[bool](t)(p.DeleteFilter(t.Context(), "", "f"))
+		if n := len(p.runtime.desired().Filters); n != 0 {
+			t.Fatalf("try %d: %d filters still in force", i, n)
+		}
 	}
 }
