@@ -11,8 +11,11 @@ import (
 	"headwater.stream/internal/timeline"
 )
 
-// retryPause is how long a recording that has ended waits before it tries again what the directory refused.
-const retryPause = time.Second
+// How long a recording waits, when nothing new comes, before it tries again.
+const (
+	retryPause   = time.Second           // what the directory refused
+	pendingPause = 50 * time.Millisecond // what the spool had not got to
+)
 
 // Run links and indexes what is recorded until Finish has been called and everything is in the directory, or ctx ends. What
 // the directory refuses is tried again as long as the source has it; then it is recorded as a gap.
@@ -26,29 +29,38 @@ func (r *Recorder) Run(ctx context.Context) error {
 		v := r.View()
 		err := r.write(v)
 		r.report(err)
-		switch {
-		case v.Ended && err == nil:
+		if v.Ended && err == nil {
 			return nil
-		case v.Ended:
-			t := time.NewTimer(retryPause)
-			select {
-			case <-t.C:
-			case <-ctx.Done():
-				t.Stop()
+		}
+		if again := r.wait(ctx, v, err); !again {
+			if v.Ended {
 				return err
 			}
-		default:
-			if _, err := r.Next(ctx, v.Revision); err != nil {
-				return nil // not an error: the recording goes on when the process is back
-			}
+			return nil // not an error: the recording goes on when the process is back
 		}
 		if !swept { // not before media come: many recordings resume together
 			swept = true
-			if err := r.dir.Sweep(); err != nil && r.opt.Failed != nil {
-				r.opt.Failed(err)
+			if err := r.dir.Sweep(); err != nil {
+				r.report(err)
 			}
 		}
 	}
+}
+
+// wait waits for the next View, or after a failure until it is time to try again; false: neither will be.
+func (r *Recorder) wait(ctx context.Context, v *media.View, failed error) bool {
+	if failed == nil {
+		_, err := r.Next(ctx, v.Revision)
+		return err == nil
+	}
+	pause := retryPause
+	if errors.Is(failed, errPending) {
+		pause = pendingPause
+	}
+	wait, cancel := context.WithTimeout(ctx, pause)
+	defer cancel()
+	_, err := r.Next(wait, v.Revision)
+	return err == nil || ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded)
 }
 
 // errPending says that the spool has not got to a segment yet; nothing failed.
