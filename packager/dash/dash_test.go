@@ -126,6 +126,43 @@ func TestNothingToList(t *testing.T) {
 	}
 }
 
+// TestRenditionComesLater: an encoder without audio leaves a range of one segment, and the next one has audio. What was listed
+// stays while the first segment of that is made (invariant I3).
+func TestRenditionComesLater(t *testing.T) {
+	for _, n := range []int{1, perRange + 1} {
+		v := life(n, 100)
+		last := v.Renditions[0].Segments[n-1]
+		v.Renditions[1].Segments, v.Renditions[1].Inits = nil, nil
+		w := dash.NewWriter()
+		was := parse(t, render(t, w, v))
+		v.Renditions[1].Inits = []media.Init{{ID: last.Epoch + 9, Track: life(1, 1).Renditions[1].Inits[0].Track}}
+		v.Renditions[1].Open = &media.Segment{Number: last.Number + 1, Epoch: last.Epoch + 9, Init: last.Epoch + 9, First: true}
+		for _, w := range []*dash.Writer{w, dash.NewWriter()} {
+			text := render(t, w, v)
+			if text == nil {
+				t.Fatalf("%d segments: there is no MPD any more", n)
+			}
+			if is := parse(t, text); len(is.Periods) != len(was.Periods) {
+				t.Errorf("%d segments: %d Periods, then %d", n, len(was.Periods), len(is.Periods))
+			}
+		}
+	}
+}
+
+// TestShortWindow: where all that is left in the window is a range whose audio is not there yet, the MPD stays as it was.
+func TestShortWindow(t *testing.T) {
+	w := dash.NewWriter()
+	was := render(t, w, life(perRange, 1+perRange))
+	v := life(perRange+1, 1)
+	v.Renditions[1].Segments = life(perRange, 1).Renditions[1].Segments
+	if is := render(t, w, v); !bytes.Equal(is, was) {
+		t.Errorf("the MPD becomes\n%s", is)
+	}
+	if is := render(t, w, life(perRange+1, 1)); len(is) == 0 || bytes.Equal(is, was) {
+		t.Error("the MPD does not go on")
+	}
+}
+
 // TestLife follows a live MPD over reconnects and a sliding window.
 func TestLife(t *testing.T) {
 	w := dash.NewWriter()

@@ -73,6 +73,9 @@ func (w *Writer) Render(v *media.View) ([]byte, error) {
 		return w.text, nil
 	}
 	periods := w.periods(v)
+	if len(periods) == 0 && !v.Ended {
+		return w.text, nil // what it said before holds until the new range can be described (invariant I3)
+	}
 	if len(periods) == 0 {
 		return nil, nil
 	}

@@ -59,9 +59,10 @@ func (w *Writer) periods(v *media.View) []period {
 	}
 	recorded := v.Ended && !w.live
 	var list []period
-	for _, run := range runs(lead.Segments) {
+	all := runs(lead.Segments)
+	for i, run := range all {
 		p := period{epoch: run[0].Epoch, origin: lead.Time(max(0, run[0].Start)).Truncate(time.Millisecond)}
-		if !v.Ended && len(run) == 1 && !complete(v, run[0]) {
+		if newest := i == len(all)-1; newest && !v.Ended && len(run) == 1 && !complete(v, run[0]) {
 			break // its AdaptationSets must not change later: wait for the other renditions
 		}
 		if !recorded {
@@ -119,10 +120,14 @@ func runs(segments []media.Segment) [][]media.Segment {
 	return list
 }
 
-// complete reports whether every rendition has sealed the segment with seg's number.
+// complete reports whether every rendition has sealed the segment with seg's number, or has none in its range: one that is in
+// a later range already adds nothing to this one.
 func complete(v *media.View, seg media.Segment) bool {
 	for i := range v.Renditions {
 		r := &v.Renditions[i]
+		if r.Open != nil && r.Open.Epoch > seg.Epoch {
+			continue
+		}
 		if last, ok := r.LastNumber(); (!ok && r.Open != nil) || (ok && last < seg.Number) {
 			return false
 		}
