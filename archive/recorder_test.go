@@ -142,6 +142,16 @@ func (r *rig) written(number uint64) {
 	}
 }
 
+// spooled waits until the spool has everything: a part whose write takes long is announced before.
+func (r *rig) spooled() {
+	r.t.Helper()
+	for end := time.Now().Add(20 * time.Second); r.tl.Health().Degraded; <-time.After(time.Millisecond) {
+		if time.Now().After(end) {
+			r.t.Fatalf("the spool does not catch up: %+v", r.tl.Health())
+		}
+	}
+}
+
 func (r *rig) finish() *archive.Asset {
 	r.t.Helper()
 	r.rec.Finish()
@@ -330,8 +340,9 @@ func TestCopiedWhileRecorded(t *testing.T) {
 	r.begin()
 	r.feed(13)
 	r.written(2)
+	r.spooled()
 	before := segments(t, r.rec)
-	for end := time.Now().Add(5 * time.Second); ; { // the open segment is linked as soon as it opens
+	for end := time.Now().Add(20 * time.Second); ; { // the open segment is linked as soon as it opens
 		if m, _ := filepath.Glob(filepath.Join(r.base, "asset", "*", "seg-*-3.m4s")); len(m) == 2 {
 			break
 		}
@@ -361,8 +372,11 @@ func TestWindows(t *testing.T) {
 	defer r.close()
 	r.record()
 	r.begin()
-	r.feed(305)
-	r.written(29)
+	for n := range uint64(30) { // in real time the directory keeps up: the spool forgets what is 43 s old
+		r.feed(10)
+		r.written(n)
+	}
+	r.feed(5)
 	v := r.rec.View()
 	for _, m := range v.Renditions {
 		if n := len(m.Segments); n != 4 {

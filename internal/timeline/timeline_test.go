@@ -117,10 +117,21 @@ func everything(t *testing.T, p opener, v *media.View) map[string][]byte {
 	return out
 }
 
+// TestViewAndObjects: what is listed, and what left the list not long ago, is served, however far the disk has got.
 func TestViewAndObjects(t *testing.T) {
-	tl := open(t, store(t)(), timeline.Options{Window: 20 * time.Second})
-	defer tl.Close()
+	t.Run("the disk keeps up", func(t *testing.T) { synctest.Test(t, func(t *testing.T) { viewAndObjects(t, false) }) })
+	t.Run("the disk stands still", func(t *testing.T) { synctest.Test(t, func(t *testing.T) { viewAndObjects(t, true) }) })
+}
+
+func viewAndObjects(t *testing.T, still bool) {
+	spool := &slowSpool{Dir: store(t)()}
+	tl := open(t, spool, timeline.Options{Window: 20 * time.Second})
 	start := begin(t, tl, "1", time.Minute)
+	gate := make(chan struct{})
+	if still {
+		spool.set(gate, nil)
+	}
+	defer func() { close(gate); check(t, tl.Close()) }()
 	if start != time.Minute {
 		t.Errorf("range starts at %v", start)
 	}
@@ -438,6 +449,48 @@ func TestDiskStandsStill(t *testing.T) {
 		same(t, before, tl)
 		check(t, tl.Close())
 	})
+}
+
+// TestCondemnedAnytime: whenever it turns out that a file cannot be trusted, each part is served as what it was.
+func TestCondemnedAnytime(t *testing.T) {
+	for n := range 25 {
+		spool := &doubtful{Dir: store(t)(), good: n}
+		tl := open(t, spool, timeline.Options{Window: 20 * time.Second})
+		feed(t, tl, begin(t, tl, "1", 0), 9, true)
+		v := tl.View()
+		for _, r := range v.Renditions {
+			for _, s := range r.Segments {
+				whole, err := read(tl, media.Ref{Rendition: r.Name, Kind: media.ObjectSegment, Epoch: s.Epoch, Number: s.Number})
+				check(t, err)
+				var parts []byte
+				for i := range 10 {
+					b, err := read(tl, media.Ref{Rendition: r.Name, Kind: media.ObjectPart, Epoch: s.Epoch, Number: s.Number, Part: i})
+					check(t, err)
+					parts = append(parts, b...)
+				}
+				if !bytes.Equal(parts, whole) {
+					t.Errorf("condemned after %d questions: %s segment %d is not its parts", n, r.Name, s.Number)
+				}
+			}
+		}
+		check(t, tl.Close())
+	}
+}
+
+// doubtful is a spool whose files are good for so many questions.
+type doubtful struct {
+	archive.Dir
+	mu   sync.Mutex
+	good int
+}
+
+func (d *doubtful) Condemned(string, media.Segment) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.good--; d.good >= 0 {
+		return nil
+	}
+	return errors.New("a sync failed")
 }
 
 // TestDiskFails verifies that the live edge goes on from memory while the disk refuses, and that after a restart what was

@@ -81,8 +81,13 @@ func (t *Timeline) forget(r *rendition) {
 			}
 		}
 	}
+	// Asked once per segment, so that of each all bodies go or none: what is held of one is all of it.
+	safe, asked := false, uint64(math.MaxUint64)
 	for _, p := range r.live {
-		kept := p.Number < newest && p.Body != nil && t.fate(r, p.Number) == FateKept
+		if p.Number != asked && p.Number < newest && p.Body != nil {
+			safe, asked = t.fate(r, p.Number) == FateKept, p.Number
+		}
+		kept := p.Number == asked && p.Body != nil && safe
 		if p.Number < oldest {
 			if p.Body != nil && !kept {
 				change()
