@@ -4,11 +4,13 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"os"
 	"path"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -370,4 +372,51 @@ func synctestRig(t *testing.T, dir string, disk *storetest.Disk, f func(r *fault
 		r.ended = true
 		f(r)
 	})
+}
+
+// TestDiskIsSlow: a disk that is late again and again, and stands still for seconds now and then, but takes everything, costs
+// neither a viewer nor the recording anything: what was seen live is in the replay.
+func TestDiskIsSlow(t *testing.T) {
+	for _, slow := range []string{"all", "spool", "recording"} {
+		t.Run(slow, func(t *testing.T) {
+			t.Parallel()
+			var disk storetest.Disk
+			dir := t.TempDir()
+			rnd := rand.New(rand.NewPCG(13, 0))
+			var mu sync.Mutex
+			disk.Fail(func(call int, op, path string) error {
+				if slow == "spool" && !strings.Contains(path, "events/") || slow == "recording" && !strings.Contains(path, "assets/") {
+					return nil
+				}
+				mu.Lock()
+				wait := time.Duration(rnd.IntN(60)) * time.Millisecond // the spool's bound is 40 ms
+				if rnd.IntN(100) == 0 {
+					wait = time.Duration(rnd.IntN(8000)) * time.Millisecond
+				}
+				mu.Unlock()
+				<-time.After(wait)
+				return nil
+			})
+			faultsOn(t, dir, disk.Ask, Config{}, func(r *faultRig) {
+				lagged := false
+				for i := range 12 {
+					p := publisher{audio: []int{48000, 44100, 0}[i%3], size: []string{"", "other"}[i/2%2], start: int64(i) * 1000}
+					p.beforeSend = func(ingest.Session, float64) { lagged = lagged || r.rt.events["e"].tl.Health().Degraded }
+					s := r.send(p, time.Duration(1+i*5%13)*time.Second)
+					if err := s.Close(); err != nil {
+						t.Error(err)
+					}
+					r.wait(time.Duration(i%4) * time.Second)
+				}
+				if slow != "recording" && !lagged {
+					t.Error("the spool was never behind")
+				}
+				r.finish()
+				<-time.After(time.Minute)
+				r.finish() // from the files now
+				disk.Fail(nil)
+				<-time.After(10 * time.Second)
+			})
+		})
+	}
 }

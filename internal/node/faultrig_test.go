@@ -164,7 +164,7 @@ func (r *faultRig) finish() {
 				continue // the last one, or a gap
 			}
 			if status, got := r.get(file); status != http.StatusOK || sha256.Sum256([]byte(got)) != want.sum {
-				r.complain("%s: in the replay status %d, %d bytes, other than live", file, status, len(got))
+				r.t.Errorf("%s: in the replay status %d, %d bytes, other than live", file, status, len(got)) // each: which tells more
 			}
 		}
 	}
