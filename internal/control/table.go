@@ -132,5 +132,9 @@ func unstored(err error) *api.Error {
 				Hint: "Make room on the disk of the data directory, or make it writable, and repeat the change."}
 		}
 	}
+	if errors.Is(err, state.ErrCondemned) {
+		return &api.Error{Code: api.CodeServiceUnavailable, Message: "The disk did not make a change durable, so none is accepted any more. What is live goes on.",
+			Hint: "Look at the disk of the data directory, then restart the server."}
+	}
 	return &api.Error{Code: api.CodeServiceUnavailable, Message: "The change could not be stored; the server's log says why."}
 }

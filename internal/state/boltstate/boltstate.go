@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"slices"
+	"sync"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -51,6 +52,9 @@ const (
 type Store struct {
 	notify state.Notifier
 	db     *bbolt.DB
+
+	commits   sync.Mutex // one at a time: none begins before it is known that the one before failed
+	condemned error      // why there may be no more
 }
 
 var _ state.Store = (*Store)(nil)
@@ -277,6 +281,12 @@ func (s *Store) Commit(ctx context.Context, changes ...state.Change) (revision u
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
+	s.commits.Lock()
+	defer s.commits.Unlock()
+	if s.condemned != nil {
+		return 0, s.condemned
+	}
+	changed := false
 	err = s.db.Update(func(tx *bbolt.Tx) error {
 		meta, records := tx.Bucket([]byte(metaBucket)), tx.Bucket([]byte(recordBucket))
 		revision = value(meta.Get([]byte(revisionKey))) + 1
@@ -305,13 +315,25 @@ func (s *Store) Commit(ctx context.Context, changes ...state.Change) (revision u
 		if err := meta.Put([]byte(sumKey), number(total)); err != nil {
 			return err
 		}
+		changed = true
 		return meta.Put([]byte(revisionKey), number(revision))
 	})
+	if changed && err != nil && !refused(err) {
+		s.condemned = fmt.Errorf("%w: %w", state.ErrCondemned, err)
+		return 0, s.condemned
+	}
 	if err != nil {
 		return 0, closed(err)
 	}
 	s.notify.Set(revision)
 	return revision, nil
+}
+
+// refused reports whether the disk did not take what was to be written, which it may take another time. After a failed sync it is
+// not known what the disk has, and the next sync would say nothing of it: Linux marks the pages clean.
+func refused(err error) bool {
+	var path *fs.PathError
+	return errors.As(err, &path) && path.Op != "sync"
 }
 
 // Watch implements state.Store.
