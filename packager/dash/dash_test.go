@@ -119,10 +119,12 @@ func TestNothingToList(t *testing.T) {
 		t.Errorf("an empty View gives\n%s", got)
 	}
 	// A Period whose AdaptationSets are not complete is not shown: they must not change later.
-	v := life(1, 5)
-	v.Renditions[1].Open, v.Renditions[1].Segments = &media.Segment{}, nil
-	if got := render(t, dash.NewWriter(), v); got != nil {
-		t.Errorf("the audio is not there yet:\n%s", got)
+	for _, open := range []*media.Segment{nil, {}} {
+		v := life(1, 5)
+		v.Renditions[1].Open, v.Renditions[1].Segments = open, nil
+		if got := render(t, dash.NewWriter(), v); got != nil {
+			t.Errorf("the audio is not there yet:\n%s", got)
+		}
 	}
 }
 

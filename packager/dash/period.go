@@ -125,10 +125,12 @@ func runs(segments []media.Segment) [][]media.Segment {
 func complete(v *media.View, seg media.Segment) bool {
 	for i := range v.Renditions {
 		r := &v.Renditions[i]
-		if r.Open != nil && r.Open.Epoch > seg.Epoch {
-			continue
-		}
-		if last, ok := r.LastNumber(); (!ok && r.Open != nil) || (ok && last < seg.Number) {
+		last, ok := r.LastNumber()
+		switch n := len(r.Inits); {
+		case r.Open != nil && r.Open.Epoch > seg.Epoch:
+		case ok && last < seg.Number:
+			return false
+		case !ok && (r.Open != nil || n > 0 && r.Inits[n-1].ID == seg.Epoch): // it is new in this range
 			return false
 		}
 	}
