@@ -324,3 +324,39 @@ func BenchmarkDay(b *testing.B) {
 		}
 	}
 }
+
+// TestPeriodBeforeOutage: a live Period ends a little before its media when an outage follows, so that players who have stood
+// through it are behind its end; not where they play on without noticing, nor once the presentation has ended.
+func TestPeriodBeforeOutage(t *testing.T) {
+	const length = (perRange - 1) * 2 * time.Second
+	for _, c := range []struct {
+		hole  time.Duration
+		ended bool
+		want  time.Duration
+	}{
+		{0, false, -1}, {100 * time.Millisecond, false, length}, {5 * time.Second, false, length - 250*time.Millisecond}, {5 * time.Second, true, length},
+	} {
+		v := life(perRange+2, 100)
+		earlier := outage + 2*time.Second - c.hole // life has a gap of two seconds as well
+		v.Ranges[1].Start -= earlier
+		for i := range v.Renditions {
+			r := &v.Renditions[i]
+			for k := perRange; k < len(r.Segments); k++ {
+				r.Segments[k].Start -= media.Ticks(earlier, r.Timescale)
+			}
+		}
+		w := dash.NewWriter()
+		m := parse(t, render(t, w, v))
+		if v.Ended = c.ended; c.ended {
+			v.Revision++
+			m = parse(t, render(t, w, v))
+		}
+		got := time.Duration(-1)
+		if d := m.Periods[0].Duration; d != nil {
+			got = time.Duration(*d)
+		}
+		if got != c.want {
+			t.Errorf("before a hole of %v, ended %v: Period@duration %v, want %v", c.hole, c.ended, got, c.want)
+		}
+	}
+}

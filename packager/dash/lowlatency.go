@@ -30,6 +30,10 @@ const (
 	lowLatencyBuffer = time.Second
 )
 
+// seekFrom is Latency@max, from which on dash.js seeks towards the live edge instead of playing faster, in halves of the target.
+// It is more than an encoder's absence of five seconds, in which there is nothing to seek to (docs/adr/0004).
+const seekFrom = 7
+
 // Playback rates that nobody notices (DASH-IF Low-Latency Modes).
 const slowest, fastest = 0.96, 1.04
 
@@ -49,10 +53,14 @@ func plan(v *media.View, lead, r *media.Rendition) *media.Segment {
 		return nil
 	}
 	before, open := &r.Segments[len(r.Segments)-1], *r.Open
-	if before.Epoch != open.Epoch || before.Gap || before.Number+1 != open.Number {
+	switch {
+	case before.Epoch < open.Epoch && open.First: // nothing is known of the new range
+		open.Duration = longest(r.Segments)
+	case before.Epoch != open.Epoch || before.Gap || before.Number+1 != open.Number:
 		return nil
+	default:
+		open.Duration = usual(r.Segments)
 	}
-	open.Duration = usual(r.Segments)
 	if r != lead {
 		border, ok := end(v, lead, open.Number)
 		if !ok {
@@ -76,6 +84,15 @@ func usual(segments []media.Segment) int64 {
 	}
 	slices.Sort(durations)
 	return durations[1]
+}
+
+// longest returns how long the first segment of a range is taken to be: as the longest of the three before it, of which the
+// last may have been cut short. Players take a segment that is shorter than planned better than one that is longer.
+func longest(segments []media.Segment) (d int64) {
+	for _, s := range segments[max(0, len(segments)-3):] {
+		d = max(d, s.Duration)
+	}
+	return d
 }
 
 // end returns where the leading rendition's segment ends or is going to end, in its ticks.
@@ -126,7 +143,7 @@ func describeLatency(m *mpd.MPD, v *media.View) {
 	ms := func(d time.Duration) *uint32 { return mpd.Ptr(uint32(d / time.Millisecond)) }
 	m.ServiceDescription = []*mpd.ServiceDescriptionType{{
 		Latencies: []*mpd.LatencyType{{
-			ReferenceId: *m.Periods[len(m.Periods)-1].AdaptationSets[0].Id, Target: ms(t), Min: ms(t * 3 / 4), Max: ms(2 * t),
+			ReferenceId: *m.Periods[len(m.Periods)-1].AdaptationSets[0].Id, Target: ms(t), Min: ms(t * 3 / 4), Max: ms(seekFrom * t / 2),
 		}},
 		PlaybackRates: []*mpd.PlaybackRateType{{Min: slowest, Max: fastest}},
 	}}

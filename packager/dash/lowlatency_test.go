@@ -143,3 +143,37 @@ func TestLowLatency(t *testing.T) {
 		}
 	}
 }
+
+// TestBeginning: the first segment of a new range is listed as soon as all tracks have begun it, as long as most before it, so
+// that viewers who stood through an outage learn of the range at once. Its Period and AdaptationSets do not change any more.
+func TestBeginning(t *testing.T) {
+	begin := func(tracks int) *media.View {
+		v, next := making(perRange, 0), life(perRange+1, 100)
+		for i := range tracks {
+			r, first := &v.Renditions[i], next.Renditions[i].Segments[perRange]
+			r.Inits = next.Renditions[i].Inits
+			for k := range r.Inits {
+				r.Inits[k].Track.FrameSamples = audioFrame
+			}
+			r.Segments[perRange-2].Duration /= 3 // cut short when the encoder left
+			first.Duration = media.Ticks(partTarget, r.Timescale)
+			r.Open = &first
+		}
+		v.Revision, v.Ranges = v.Revision+uint64(tracks), next.Ranges
+		return v
+	}
+	w := dash.NewWriter()
+	if n := len(parse(t, render(t, w, begin(1))).Periods); n != 1 {
+		t.Fatalf("%d Periods before the sound is there", n)
+	}
+	m := parse(t, render(t, w, begin(2)))
+	if len(m.Periods) != 2 {
+		t.Fatalf("%d Periods after a range began", len(m.Periods))
+	}
+	checkObjects(t, life(perRange+1, 100), m.Periods[1].AdaptationSets[0].Representations[0])
+	checkObjects(t, life(perRange+1, 100), m.Periods[1].AdaptationSets[1].Representations[0])
+	later := parse(t, render(t, w, making(perRange+1, time.Second))).Periods[1]
+	if *later.Start != *m.Periods[1].Start || len(later.AdaptationSets) != 2 || later.Id != m.Periods[1].Id {
+		t.Errorf("Period %s at %v became %s at %v", m.Periods[1].Id, *m.Periods[1].Start, later.Id, *later.Start)
+	}
+}

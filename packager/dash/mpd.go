@@ -87,6 +87,14 @@ func (w *Writer) Render(v *media.View) ([]byte, error) {
 	return text, nil
 }
 
+// underrun is how much earlier than its media a live Period before a hole ends. A player that has stood through the outage stands
+// up to 0.17 s before the end of what it has, and dash.js enters the next Period by itself only from behind the end of this one
+// (docs/adr/0004).
+const underrun = 250 * time.Millisecond
+
+// outage is the shortest hole in which viewers stand.
+const outage = time.Second
+
 // document builds the MPD but for the S elements.
 func (w *Writer) document(v *media.View, periods []period) *mpd.MPD {
 	longest := max(v.SegmentTarget, time.Second)
@@ -113,9 +121,15 @@ func (w *Writer) document(v *media.View, periods []period) *mpd.MPD {
 	for i, p := range periods {
 		x := mpdPeriod(v, p)
 		describeEvents(x, v, periods, i, events)
-		hole := i+1 < len(periods) && periods[i+1].start > p.start+p.length
-		if hole || v.Ended {
-			x.Duration = duration(p.length) // said, so that players do not wait for media in the hole
+		var hole time.Duration
+		if i+1 < len(periods) {
+			hole = periods[i+1].start - p.start - p.length
+		}
+		switch {
+		case !v.Ended && hole >= outage:
+			x.Duration = duration(max(p.length-underrun, p.length/2))
+		case v.Ended || hole > 0: // said, so that players do not wait for media in the hole
+			x.Duration = duration(p.length)
 		}
 		m.Periods = append(m.Periods, x)
 	}
@@ -134,7 +148,7 @@ const youngDepth = time.Hour
 func depth(first, last period, longest time.Duration) time.Duration {
 	// The newest segment is up to a segment and its delivery old when a client computes its window from its clock.
 	window := max(last.start+last.length-first.spans[0].start()+2*longest, 4*longest)
-	if first.spans[0].segments[0].First {
+	if first.spans[0].at(0).First {
 		window = max(window, youngDepth)
 	}
 	return window.Round(time.Second)

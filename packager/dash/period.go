@@ -44,10 +44,15 @@ func (s *span) at(i int) *media.Segment {
 	return &s.segments[i]
 }
 
-func (s span) start() time.Duration { return s.rendition.Time(s.segments[0].Start) }
+func (s span) start() time.Duration { return s.rendition.Time(s.at(0).Start) }
 
+// end returns where what is complete ends.
 func (s span) end() time.Duration {
-	return s.rendition.Time(s.segments[len(s.segments)-1].End()).Round(time.Millisecond)
+	n := len(s.segments)
+	if n == 0 {
+		return s.start().Round(time.Millisecond)
+	}
+	return s.rendition.Time(s.segments[n-1].End()).Round(time.Millisecond)
 }
 
 // periods groups the listed segments by range. Times are whole milliseconds, the resolution that xs:duration is written in;
@@ -59,7 +64,7 @@ func (w *Writer) periods(v *media.View) []period {
 	}
 	recorded := v.Ended && !w.live
 	var list []period
-	all := runs(lead.Segments)
+	all := runs(lead)
 	for i, run := range all {
 		p := period{epoch: run[0].Epoch, origin: lead.Time(max(0, run[0].Start)).Truncate(time.Millisecond)}
 		if newest := i == len(all)-1; newest && !v.Ended && len(run) == 1 && !complete(v, run[0]) {
@@ -106,9 +111,13 @@ func leading(v *media.View) *media.Rendition {
 	return nil
 }
 
-// runs splits segments where the epoch changes.
-func runs(segments []media.Segment) [][]media.Segment {
+// runs splits the segments of a rendition where the epoch changes. A range whose first segment is being made counts.
+func runs(r *media.Rendition) [][]media.Segment {
 	var list [][]media.Segment
+	segments := r.Segments
+	if n := len(segments); r.Open != nil && n > 0 && segments[n-1].Epoch < r.Open.Epoch {
+		segments = append(segments[:n:n], *r.Open)
+	}
 	for i := 0; i < len(segments); {
 		j := i + 1
 		for j < len(segments) && segments[j].Epoch == segments[i].Epoch {
@@ -120,17 +129,18 @@ func runs(segments []media.Segment) [][]media.Segment {
 	return list
 }
 
-// complete reports whether every rendition has sealed the segment with seg's number, or has none in its range: one that is in
-// a later range already adds nothing to this one.
+// complete reports whether every rendition has the segment with seg's number, sealed or listed while it is made, or has none in
+// its range: one that is in a later range already adds nothing to this one.
 func complete(v *media.View, seg media.Segment) bool {
+	lead := leading(v)
 	for i := range v.Renditions {
 		r := &v.Renditions[i]
 		last, ok := r.LastNumber()
+		open := plan(v, lead, r)
 		switch n := len(r.Inits); {
+		case ok && last >= seg.Number, open != nil && open.Number == seg.Number:
 		case r.Open != nil && r.Open.Epoch > seg.Epoch:
-		case ok && last < seg.Number:
-			return false
-		case !ok && (r.Open != nil || n > 0 && r.Inits[n-1].ID == seg.Epoch): // it is new in this range
+		case ok || r.Open != nil || n > 0 && r.Inits[n-1].ID == seg.Epoch: // the last: it is new in this range
 			return false
 		}
 	}
@@ -145,15 +155,15 @@ func spans(v *media.View, lead *media.Rendition, run []media.Segment) (list []sp
 			if r.Kind != kind {
 				continue
 			}
-			segments := withMedia(r, run[0].Epoch, run[0].Number)
-			if len(segments) == 0 {
+			s := span{rendition: r, segments: withMedia(r, run[0].Epoch, run[0].Number)}
+			if open := plan(v, lead, r); open != nil && open.Epoch == run[0].Epoch {
+				s.open = open
+			}
+			if s.len() == 0 {
 				continue
 			}
-			if in := r.Init(segments[0].Init); in != nil {
-				s := span{rendition: r, segments: segments, timescale: in.Track.Timescale}
-				if open := plan(v, lead, r); open != nil && open.Epoch == run[0].Epoch {
-					s.open = open
-				}
+			if in := r.Init(s.at(0).Init); in != nil {
+				s.timescale = in.Track.Timescale
 				list = append(list, s)
 			}
 		}
@@ -188,7 +198,7 @@ func mpdPeriod(v *media.View, p period) *mpd.Period {
 	var video *mpd.AdaptationSetType
 	for _, s := range p.spans {
 		r := s.rendition
-		track := r.Init(s.segments[0].Init).Track
+		track := r.Init(s.at(0).Init).Track
 		rep := representation(p, s, track)
 		if r.Kind == media.Video && video != nil {
 			video.Representations = append(video.Representations, rep)
@@ -247,7 +257,7 @@ func representation(p period, s span, track media.Track) *mpd.RepresentationType
 
 // segmentTemplate addresses the segments of a span.
 func segmentTemplate(p period, s span) *mpd.SegmentTemplateType {
-	r, first := s.rendition, s.segments[0]
+	r, first := s.rendition, s.at(0)
 	t := &mpd.SegmentTemplateType{
 		Media:          fmt.Sprintf("$RepresentationID$/seg-%d-$Number$.m4s", p.epoch),
 		Initialization: media.Ref{Rendition: r.Name, Kind: media.ObjectInit, Epoch: first.Init}.Name(),
