@@ -15,6 +15,9 @@ import (
 // maxMoof bounds what is read of a moof box; the largest the packager makes is some kilobytes.
 const maxMoof = 1 << 20
 
+// mdatHeader is the size of what stands before the first sample in an mdat box.
+const mdatHeader = 8
+
 // trunSync is the sample_is_non_sync_sample bit (ISO 14496-12 8.8.3.1).
 const sampleNonSync = 0x00010000
 
@@ -73,7 +76,11 @@ func scanPart(f io.ReaderAt, start, size int64) (p media.Part, next int64, ok bo
 	for _, s := range m.Traf.Trun.Samples {
 		p.Duration += int64(s.Dur)
 	}
-	p.Independent = m.Traf.Trun.Samples[0].Flags&sampleNonSync == 0
+	first := m.Traf.Trun.Samples[0]
+	p.Independent = first.Flags&sampleNonSync == 0
+	if key := pos - start + moof + mdatHeader + int64(first.Size); p.Independent && first.Size > 0 && key <= int64(p.Size) {
+		p.KeySize = uint32(key)
+	}
 	return p, pos + moof + mdat, true, nil
 }
 

@@ -65,8 +65,9 @@ func IndexHeader(timescale uint32) []byte {
 func SegmentRecord(s media.Segment, wall time.Time, sum uint32) []byte {
 	b := make([]byte, RecordSize)
 	b[0], b[1] = byte(recordSegment), flagChecksum
+	key := s.KeySize
 	if s.Gap {
-		b[1], b[2] = flagGap, byte(s.Reason)
+		b[1], b[2], key = flagGap, byte(s.Reason), 0
 	}
 	if s.First {
 		b[1] |= flagFirst
@@ -81,6 +82,7 @@ func SegmentRecord(s media.Segment, wall time.Time, sum uint32) []byte {
 	le.PutUint32(b[44:], s.Init)
 	le.PutUint32(b[48:], s.Disc)
 	le.PutUint32(b[52:], sum)
+	le.PutUint32(b[56:], key)
 	return seal(b)
 }
 
@@ -164,7 +166,7 @@ func (x *Index) add(b []byte, unread int) error {
 		s := media.Segment{
 			Number: number, Start: int64(le.Uint64(b[16:])), Duration: int64(le.Uint64(b[24:])), Size: le.Uint32(b[40:]),
 			Epoch: le.Uint32(b[4:]), Init: le.Uint32(b[44:]), Disc: le.Uint32(b[48:]), Gap: b[1]&flagGap != 0, First: b[1]&flagFirst != 0,
-			Reason: media.GapReason(b[2]),
+			Reason: media.GapReason(b[2]), KeySize: le.Uint32(b[56:]),
 		}
 		if err := x.bridge(s, unread); err != nil {
 			return err
@@ -182,7 +184,7 @@ func (x *Index) add(b []byte, unread int) error {
 func (x *Index) bridge(s media.Segment, unread int) error {
 	n, lost := len(x.Segments), uint64(unread)
 	gap := s
-	gap.Size, gap.Gap, gap.First = 0, true, false
+	gap.Size, gap.KeySize, gap.Gap, gap.First = 0, 0, true, false
 	if n > 0 {
 		last := x.Segments[n-1]
 		if s.Number <= last.Number || s.Number-last.Number-1 > lost {

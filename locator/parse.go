@@ -20,7 +20,9 @@ const (
 const (
 	keyFormat, keyFilter, keyStart, keyEnd = "format", "filter", "start", "end"
 
-	playlistWord, playlistSuffix = "media", ".m3u8"
+	keyIFrames, valueYes = "iframes", "yes"
+
+	playlistSuffix = ".m3u8"
 )
 
 // Parse parses the escaped path of a URL (url.URL.EscapedPath). Only the manifest name and the manifest's parameters may be
@@ -55,9 +57,12 @@ func (p *Path) parseRest(rest string) error {
 	switch {
 	case !ok:
 		return p.parseManifest(rest)
-	case strings.HasPrefix(file, playlistWord) && media.ValidRendition(rendition):
+	case strings.HasPrefix(file, media.MediaPrefix) && media.ValidRendition(rendition):
 		p.Kind, p.Rendition = MediaPlaylist, rendition
-		return p.parsePlaylist(file)
+		return p.parsePlaylist(file[len(media.MediaPrefix):])
+	case strings.HasPrefix(file, media.IFramePrefix) && media.ValidRendition(rendition):
+		p.Kind, p.Rendition = IFramePlaylist, rendition
+		return p.parsePlaylist(file[len(media.IFramePrefix):])
 	}
 	p.Kind = Object
 	if p.Ref, ok = media.ParseFile(rendition, file); !ok {
@@ -108,16 +113,17 @@ func validName(s string) bool {
 	}) < 0
 }
 
-// parsePlaylist parses the file name of a media playlist, which may have parameters: "media(filter=a;b,start=10).m3u8".
+// parsePlaylist parses what follows the first word of the file name of a playlist, which may have parameters:
+// "media(filter=a;b,start=10).m3u8".
 func (p *Path) parsePlaylist(raw string) error {
-	if raw == media.MediaPlaylistName {
+	if raw == playlistSuffix {
 		return nil
 	}
 	file, err := url.PathUnescape(raw)
 	if err != nil {
 		return fmt.Errorf("%w: bad escape", ErrSyntax)
 	}
-	params, open := strings.CutPrefix(file, playlistWord+"(")
+	params, open := strings.CutPrefix(file, "(")
 	params, closed := strings.CutSuffix(params, ")"+playlistSuffix)
 	if !open || !closed {
 		return fmt.Errorf("%w: no such object name", ErrSyntax)
@@ -181,6 +187,9 @@ func (p *Path) parseParams(s string) error {
 	if p.Kind == 0 {
 		return fmt.Errorf("%w: no format given; supported are %s and %s", ErrFormat, FormatHLS, FormatDASH)
 	}
+	if p.IFrames && p.Kind != Multivariant {
+		return fmt.Errorf("%w: %s is for %s", ErrParameter, keyIFrames, FormatHLS)
+	}
 	return p.Span.check()
 }
 
@@ -188,7 +197,7 @@ func (p *Path) parseParam(key, value string) error {
 	switch key {
 	case keyFormat:
 		switch format := strings.ToLower(value); {
-		case p.Kind == MediaPlaylist:
+		case p.Kind == MediaPlaylist || p.Kind == IFramePlaylist:
 			return fmt.Errorf("%w: a media playlist has no %s", ErrParameter, key)
 		case format == FormatHLS:
 			p.Kind = Multivariant
@@ -207,6 +216,11 @@ func (p *Path) parseParam(key, value string) error {
 		if len(p.Filters) > MaxFilters {
 			return fmt.Errorf("%w: %d, at most %d", ErrFilters, len(p.Filters), MaxFilters)
 		}
+	case keyIFrames:
+		if !strings.EqualFold(value, valueYes) || p.Kind == MediaPlaylist || p.Kind == IFramePlaylist {
+			return fmt.Errorf("%w: %s=%q", ErrParameter, key, value)
+		}
+		p.IFrames = true
 	case keyStart, keyEnd:
 		return p.Span.set(key, value)
 	case "encryption":

@@ -13,11 +13,12 @@ type Kind uint8
 
 // The kinds of Path.
 const (
-	Multivariant  Kind = iota + 1 // HLS multivariant playlist
-	MediaPlaylist                 // HLS media playlist of Rendition
-	MPD                           // DASH manifest
-	Object                        // Ref: an initialization section, segment or part
-	Download                      // the whole as one MP4 file
+	Multivariant   Kind = iota + 1 // HLS multivariant playlist
+	MediaPlaylist                  // HLS media playlist of Rendition
+	MPD                            // DASH manifest
+	Object                         // Ref: an initialization section, segment or part
+	Download                       // the whole as one MP4 file
+	IFramePlaylist                 // HLS I-frame playlist of Rendition
 )
 
 // PreviewName is the manifest name under which an event's preview is served.
@@ -49,10 +50,11 @@ type Path struct {
 	ID        string // GUID of the streaming locator or preview, lower case with hyphens
 	Name      string // manifest name, without ".ism"
 	Kind      Kind
-	Rendition string    // of a MediaPlaylist
+	Rendition string    // of a MediaPlaylist or IFramePlaylist
 	Ref       media.Ref // of an Object
-	Filters   []string  // named in the parameters of a manifest or MediaPlaylist, in order; nil when none
-	Span      Span      // of the parameters of a manifest or MediaPlaylist, or of the query
+	Filters   []string  // named in the parameters of a manifest or playlist, in order; nil when none
+	IFrames   bool      // of a Multivariant: it names the I-frame playlists
+	Span      Span      // of the parameters of a manifest or playlist, or of the query
 }
 
 // HLSPath returns the path of the HLS multivariant playlist that listPaths shows.
@@ -81,6 +83,11 @@ func (p Path) String() string {
 		b.WriteString(p.Rendition)
 		b.WriteString("/")
 		b.WriteString(PlaylistFile(p.Filters, p.Span))
+	case IFramePlaylist:
+		b.WriteString(p.Rendition)
+		b.WriteString("/")
+		b.WriteString(media.IFramePrefix)
+		b.WriteString(strings.TrimPrefix(PlaylistFile(p.Filters, p.Span), media.MediaPrefix))
 	case Object:
 		b.WriteString(p.Ref.Name())
 	case Download:
@@ -92,6 +99,9 @@ func (p Path) String() string {
 func (p Path) writeManifest(b *strings.Builder, format string) {
 	b.WriteString("manifest(format=")
 	b.WriteString(format)
+	if p.IFrames {
+		b.WriteString("," + keyIFrames + "=" + valueYes)
+	}
 	if params := appendParams(nil, p.Filters, p.Span); len(params) > 0 {
 		b.WriteString(",")
 		b.Write(params)
@@ -106,7 +116,7 @@ func PlaylistFile(filters []string, s Span) string {
 	if len(params) == 0 {
 		return media.MediaPlaylistName
 	}
-	return playlistWord + "(" + string(params) + ")" + playlistSuffix
+	return media.MediaPrefix + "(" + string(params) + ")" + playlistSuffix
 }
 
 // appendParams prints what parseParams parses, but for the format.

@@ -19,29 +19,33 @@ func TestParse(t *testing.T) {
 	base := "/" + id + "/show.ism/"
 	from := locator.Span{Start: locator.Point{Since: 90*time.Second + 500*time.Millisecond}}
 	for in, want := range map[string]locator.Path{
-		base + "manifest(format=m3u8-cmaf)":                 hls,
-		base + "manifest(format=m3u8-cmaf).m3u8":            hls,
-		base + "manifest%28format=m3u8-cmaf%29":             hls,
-		base + "manifest%28format%3Dm3u8-cmaf%29%2Em3u8":    hls,
-		base + "Manifest(FORMAT=M3U8-CMAF)":                 hls,
-		base + "master.m3u8":                                hls,
-		"/" + strings.ToUpper(id) + "/show.ism/master.m3u8": hls,
-		base + "manifest(format=mpd-time-cmaf)":             dash,
-		base + "manifest(format=mpd-time-cmaf).mpd":         dash,
-		base + "manifest.mpd":                               dash,
-		base + "manifest(format=mpd-time-cmaf,filter=a;b)":  {ID: id, Name: "show", Kind: locator.MPD, Filters: []string{"a", "b"}},
-		base + "manifest(filter=x,format=m3u8-cmaf)":        {ID: id, Name: "show", Kind: locator.Multivariant, Filters: []string{"x"}},
-		base + "v1/media(filter=a;b).m3u8":                  {ID: id, Name: "show", Kind: locator.MediaPlaylist, Rendition: "v1", Filters: []string{"a", "b"}},
-		base + "v1/media%28filter%3Da%3Bb%29.m3u8":          {ID: id, Name: "show", Kind: locator.MediaPlaylist, Rendition: "v1", Filters: []string{"a", "b"}},
-		base + "v1/media(filter=Caf%C3%A9,start=90.5).m3u8": {ID: id, Name: "show", Kind: locator.MediaPlaylist, Rendition: "v1", Filters: []string{"Café"}, Span: from},
-		base + "manifest(format=mpd-time-cmaf,start=90.50)": {ID: id, Name: "show", Kind: locator.MPD, Span: from},
-		base + "v1/media.m3u8":                              {ID: id, Name: "show", Kind: locator.MediaPlaylist, Rendition: "v1"},
-		base + "download.mp4":                               {ID: id, Name: "show", Kind: locator.Download},
-		base + "a1/init-7.mp4":                              {ID: id, Name: "show", Kind: locator.Object, Ref: media.Ref{Rendition: "a1", Kind: media.ObjectInit, Epoch: 7}},
-		base + "v1/seg-7-12.m4s":                            {ID: id, Name: "show", Kind: locator.Object, Ref: media.Ref{Rendition: "v1", Kind: media.ObjectSegment, Epoch: 7, Number: 12}},
-		base + "v1/part-7-12-3.m4s":                         {ID: id, Name: "show", Kind: locator.Object, Ref: media.Ref{Rendition: "v1", Kind: media.ObjectPart, Epoch: 7, Number: 12, Part: 3}},
-		"/" + id + "/preview.ism/master.m3u8":               {ID: id, Name: locator.PreviewName, Kind: locator.Multivariant},
-		"/" + id + "/Caf%C3%A9%20one.ism/manifest.mpd":      {ID: id, Name: "Café one", Kind: locator.MPD},
+		base + "manifest(format=m3u8-cmaf)":                           hls,
+		base + "manifest(format=m3u8-cmaf).m3u8":                      hls,
+		base + "manifest%28format=m3u8-cmaf%29":                       hls,
+		base + "manifest%28format%3Dm3u8-cmaf%29%2Em3u8":              hls,
+		base + "Manifest(FORMAT=M3U8-CMAF)":                           hls,
+		base + "master.m3u8":                                          hls,
+		"/" + strings.ToUpper(id) + "/show.ism/master.m3u8":           hls,
+		base + "manifest(format=mpd-time-cmaf)":                       dash,
+		base + "manifest(format=mpd-time-cmaf).mpd":                   dash,
+		base + "manifest.mpd":                                         dash,
+		base + "manifest(format=mpd-time-cmaf,filter=a;b)":            {ID: id, Name: "show", Kind: locator.MPD, Filters: []string{"a", "b"}},
+		base + "manifest(filter=x,format=m3u8-cmaf)":                  {ID: id, Name: "show", Kind: locator.Multivariant, Filters: []string{"x"}},
+		base + "v1/media(filter=a;b).m3u8":                            {ID: id, Name: "show", Kind: locator.MediaPlaylist, Rendition: "v1", Filters: []string{"a", "b"}},
+		base + "v1/media%28filter%3Da%3Bb%29.m3u8":                    {ID: id, Name: "show", Kind: locator.MediaPlaylist, Rendition: "v1", Filters: []string{"a", "b"}},
+		base + "v1/media(filter=Caf%C3%A9,start=90.5).m3u8":           {ID: id, Name: "show", Kind: locator.MediaPlaylist, Rendition: "v1", Filters: []string{"Café"}, Span: from},
+		base + "manifest(format=mpd-time-cmaf,start=90.50)":           {ID: id, Name: "show", Kind: locator.MPD, Span: from},
+		base + "manifest(format=m3u8-cmaf,iframes=yes)":               {ID: id, Name: "show", Kind: locator.Multivariant, IFrames: true},
+		base + "manifest(iframes=YES,filter=a,format=m3u8-cmaf).m3u8": {ID: id, Name: "show", Kind: locator.Multivariant, IFrames: true, Filters: []string{"a"}},
+		base + "v1/iframes.m3u8":                                      {ID: id, Name: "show", Kind: locator.IFramePlaylist, Rendition: "v1"},
+		base + "v1/iframes(filter=a;b).m3u8":                          {ID: id, Name: "show", Kind: locator.IFramePlaylist, Rendition: "v1", Filters: []string{"a", "b"}},
+		base + "v1/media.m3u8":                                        {ID: id, Name: "show", Kind: locator.MediaPlaylist, Rendition: "v1"},
+		base + "download.mp4":                                         {ID: id, Name: "show", Kind: locator.Download},
+		base + "a1/init-7.mp4":                                        {ID: id, Name: "show", Kind: locator.Object, Ref: media.Ref{Rendition: "a1", Kind: media.ObjectInit, Epoch: 7}},
+		base + "v1/seg-7-12.m4s":                                      {ID: id, Name: "show", Kind: locator.Object, Ref: media.Ref{Rendition: "v1", Kind: media.ObjectSegment, Epoch: 7, Number: 12}},
+		base + "v1/part-7-12-3.m4s":                                   {ID: id, Name: "show", Kind: locator.Object, Ref: media.Ref{Rendition: "v1", Kind: media.ObjectPart, Epoch: 7, Number: 12, Part: 3}},
+		"/" + id + "/preview.ism/master.m3u8":                         {ID: id, Name: locator.PreviewName, Kind: locator.Multivariant},
+		"/" + id + "/Caf%C3%A9%20one.ism/manifest.mpd":                {ID: id, Name: "Café one", Kind: locator.MPD},
 	} {
 		got, err := locator.Parse(in)
 		if err != nil || !reflect.DeepEqual(got, want) {
@@ -103,6 +107,11 @@ func TestParseRefuses(t *testing.T) {
 		base + "v1/media(filter=a;b;c;d).m3u8":                          locator.ErrFilters,
 		base + "v1/media(format=m3u8-cmaf).m3u8":                        locator.ErrParameter,
 		base + "v1/media().m3u8":                                        locator.ErrParameter,
+		base + "manifest(format=m3u8-cmaf,iframes=no)":                  locator.ErrParameter,
+		base + "manifest(iframes=yes,format=mpd-time-cmaf)":             locator.ErrParameter,
+		base + "v1/media(iframes=yes).m3u8":                             locator.ErrParameter,
+		base + "v1/iframes(format=m3u8-cmaf).m3u8":                      locator.ErrParameter,
+		base + "v1/iframesmedia.m3u8":                                   locator.ErrSyntax,
 		base + "v1/media(filter=a)":                                     locator.ErrSyntax,
 		base + "v1/media(filter=a%2fb).m3u8":                            locator.ErrParameter,
 		base + "V1/media(filter=a).m3u8":                                locator.ErrSyntax,
@@ -160,6 +169,14 @@ func TestSpan(t *testing.T) {
 			t.Errorf("%s: %s, want %s", query, file, want)
 		}
 		p.Kind, p.Rendition = locator.MediaPlaylist, "v1"
+		if path, list := p.String(), (&media.View{PlaylistFile: file}).MediaPlaylist("v1"); !strings.HasSuffix(path, "/"+list) {
+			t.Errorf("%s, in a View %s", path, list)
+		}
+		p.Kind = locator.IFramePlaylist
+		if path, list := p.String(), (&media.View{PlaylistFile: file}).IFramePlaylist("v1"); !strings.HasSuffix(path, "/"+list) {
+			t.Errorf("%s, in a View %s", path, list)
+		}
+		p.Kind = locator.MediaPlaylist
 		if again, err := locator.Parse("/" + id + "/show.ism/v1/" + file); err != nil || !reflect.DeepEqual(again, p) {
 			t.Errorf("%s: %+v, %v, want %+v", file, again, err, p)
 		}
@@ -192,7 +209,7 @@ func TestSpan(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	for _, s := range []string{"master.m3u8", "manifest(format=m3u8-cmaf,filter=a;b)", "v1/seg-1-2.m4s", "v1/part-1-2-3.m4s", "v1/media.m3u8", "%2e%2e/x", "v1/media(filter=a,start=20260102T030405.5Z,end=7).m3u8"} {
+	for _, s := range []string{"master.m3u8", "manifest(format=m3u8-cmaf,filter=a;b)", "v1/seg-1-2.m4s", "v1/part-1-2-3.m4s", "v1/media.m3u8", "v1/iframes(end=7).m3u8", "manifest(format=m3u8-cmaf,iframes=yes,end=7)", "%2e%2e/x", "v1/media(filter=a,start=20260102T030405.5Z,end=7).m3u8"} {
 		f.Add("/" + id + "/a%20b.ism/" + s)
 	}
 	f.Fuzz(func(t *testing.T, in string) {

@@ -16,11 +16,12 @@ import (
 type Channel struct {
 	p            Presentation
 	multivariant manifest
+	trick        manifest // the multivariant playlist that names I-frame playlists
 	mpd          manifest
 	writer       *dash.Writer // guarded by mpd.mu
 	mu           sync.Mutex   // guards adding to playlists
-	playlists    atomic.Pointer[map[string]*manifest]
-	followed     map[string]*hls.Playlist // by rendition, of the Channel before; never written
+	playlists    atomic.Pointer[map[playlistKey]*manifest]
+	followed     map[playlistKey]*hls.Playlist // of the Channel before; never written
 }
 
 // ChannelOptions says more about a Channel; the zero value will do.
@@ -33,12 +34,13 @@ type ChannelOptions struct {
 
 // NewChannel returns the Channel of a presentation.
 func NewChannel(p Presentation, o ChannelOptions) *Channel {
-	c := &Channel{p: p, writer: dash.NewWriter(), followed: map[string]*hls.Playlist{}}
+	c := &Channel{p: p, writer: dash.NewWriter(), followed: map[playlistKey]*hls.Playlist{}}
 	if o.After != nil {
 		o.After.handOver(c)
 	}
-	c.playlists.Store(&map[string]*manifest{})
-	c.multivariant.render = whole(func(v *media.View) ([]byte, error) { return hls.Multivariant(v), nil })
+	c.playlists.Store(&map[playlistKey]*manifest{})
+	c.multivariant.render = whole(func(v *media.View) ([]byte, error) { return hls.Multivariant(v, false), nil })
+	c.trick.render = whole(func(v *media.View) ([]byte, error) { return hls.Multivariant(v, true), nil })
 	c.mpd.render = whole(c.writer.Render)
 	return c
 }
@@ -48,32 +50,42 @@ func (c *Channel) handOver(next *Channel) {
 	c.mpd.mu.Lock()
 	next.writer = c.writer.Clone()
 	c.mpd.mu.Unlock()
-	for name, m := range *c.playlists.Load() {
+	for key, m := range *c.playlists.Load() {
 		m.mu.Lock()
-		next.followed[name] = m.playlist.Clone()
+		next.followed[key] = m.playlist.Clone()
 		m.mu.Unlock()
 	}
 }
 
-// playlist returns the media playlist of a rendition that the presentation has.
-func (c *Channel) playlist(rendition string) *manifest {
-	if m := (*c.playlists.Load())[rendition]; m != nil {
+// playlistKey names a playlist of a Channel.
+type playlistKey struct {
+	rendition string
+	iframes   bool // its I-frame playlist, not its media playlist
+}
+
+// playlist returns a playlist of a rendition that the presentation has.
+func (c *Channel) playlist(key playlistKey) *manifest {
+	if m := (*c.playlists.Load())[key]; m != nil {
 		return m
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	old := *c.playlists.Load()
-	if m := old[rendition]; m != nil {
+	if m := old[key]; m != nil {
 		return m
 	}
-	p := c.followed[rendition]
-	if p == nil {
-		p = hls.NewPlaylist(rendition)
+	p := c.followed[key]
+	switch {
+	case p != nil:
+	case key.iframes:
+		p = hls.NewIFramePlaylist(key.rendition)
+	default:
+		p = hls.NewPlaylist(key.rendition)
 	}
-	m := &manifest{render: mediaPlaylist(p), playlist: p}
-	next := map[string]*manifest{rendition: m}
-	for name, m := range old {
-		next[name] = m
+	m := &manifest{render: playlist(p), playlist: p}
+	next := map[playlistKey]*manifest{key: m}
+	for key, m := range old {
+		next[key] = m
 	}
 	c.playlists.Store(&next)
 	return m
@@ -85,7 +97,7 @@ type manifest struct {
 	now      atomic.Pointer[rendered]
 	mu       sync.Mutex // held while rendering
 	render   func(v *media.View, last *rendered) (*rendered, error)
-	playlist *hls.Playlist // of a media playlist, guarded by mu
+	playlist *hls.Playlist // of a media or I-frame playlist, guarded by mu
 }
 
 // rendered is a manifest of one View. delta is nil when there is no delta update, full when there is nothing to play yet.
@@ -136,7 +148,7 @@ func whole(render func(*media.View) ([]byte, error)) func(*media.View, *rendered
 	}
 }
 
-func mediaPlaylist(p *hls.Playlist) func(*media.View, *rendered) (*rendered, error) {
+func playlist(p *hls.Playlist) func(*media.View, *rendered) (*rendered, error) {
 	return func(v *media.View, last *rendered) (*rendered, error) {
 		full, delta := p.Render(v)
 		if full == nil {

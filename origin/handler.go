@@ -138,6 +138,7 @@ type target struct {
 	rendition string
 	ref       media.Ref
 	name      string // of the manifest
+	iframes   bool
 }
 
 // find resolves a request.
@@ -149,7 +150,7 @@ func (h *Handler) find(r *http.Request) (target, error) {
 	}
 	req := Request{ID: path.ID, Name: path.Name, Token: token, RemoteAddr: r.RemoteAddr}
 	switch path.Kind {
-	case locator.Multivariant, locator.MediaPlaylist:
+	case locator.Multivariant, locator.MediaPlaylist, locator.IFramePlaylist:
 		req.Protocol = HLS
 	case locator.MPD:
 		req.Protocol = DASH
@@ -163,7 +164,7 @@ func (h *Handler) find(r *http.Request) (target, error) {
 		req.Filters, req.Span = path.Filters, path.Span
 	}
 	served, err := h.resolver.Resolve(r.Context(), req)
-	return target{served, path.Kind, path.Rendition, path.Ref, path.Name}, err
+	return target{served, path.Kind, path.Rendition, path.Ref, path.Name, path.IFrames}, err
 }
 
 // serve answers a request for a public path; it returns an error only when nothing was written.
@@ -174,6 +175,9 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) error {
 	}
 	switch c := t.Served; t.kind {
 	case locator.Multivariant:
+		if t.iframes {
+			return h.whole(w, r, c, &c.trick, h.values.playlist, h.values.shortLived)
+		}
 		return h.whole(w, r, c, &c.multivariant, h.values.playlist, h.values.shortLived)
 	case locator.MPD:
 		cache := h.values.brief
@@ -182,7 +186,9 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) error {
 		}
 		return h.whole(w, r, c, &c.mpd, h.values.mpd, cache)
 	case locator.MediaPlaylist:
-		return h.mediaPlaylist(w, r, c, t.rendition)
+		return h.playlist(w, r, c, playlistKey{rendition: t.rendition})
+	case locator.IFramePlaylist:
+		return h.playlist(w, r, c, playlistKey{rendition: t.rendition, iframes: true})
 	case locator.Download:
 		return h.download(w, r, c, t.name)
 	}
@@ -238,17 +244,17 @@ func (h *Handler) whole(w http.ResponseWriter, r *http.Request, c Served, m *man
 	return nil
 }
 
-// mediaPlaylist serves a media playlist, after waiting for what the directives ask for.
-func (h *Handler) mediaPlaylist(w http.ResponseWriter, r *http.Request, c Served, rendition string) error {
+// playlist serves a media or I-frame playlist, after waiting for what the directives ask for.
+func (h *Handler) playlist(w http.ResponseWriter, r *http.Request, c Served, key playlistKey) error {
 	d, err := parseDirectives(r.URL.RawQuery)
 	if err != nil {
 		return err
 	}
-	v, err := h.reload(r.Context(), c.Channel, rendition, d)
+	v, err := h.reload(r.Context(), c.Channel, key, d)
 	if err != nil {
 		return err
 	}
-	doc, err := c.playlist(rendition).at(v, c.p)
+	doc, err := c.playlist(key).at(v, c.p)
 	if err != nil {
 		return fmt.Errorf("rendering: %w", err)
 	}

@@ -99,7 +99,7 @@ func (m *memory) steps(n int) {
 func (m *memory) add(v *media.View, r *media.Rendition) {
 	length := int64(r.Timescale) * 2 / partsPerSegment
 	if m.part == 0 {
-		r.Open = &media.Segment{Number: m.number, Start: int64(m.number) * 2 * int64(r.Timescale), Epoch: m.epoch, Init: m.epoch, Disc: m.disc, First: m.first}
+		r.Open = &media.Segment{Number: m.number, Start: int64(m.number) * 2 * int64(r.Timescale), Epoch: m.epoch, Init: m.epoch, Disc: m.disc, First: m.first, KeySize: 5}
 	}
 	body := []byte(strings.Repeat(fmt.Sprintf("%s %d.%d;", r.Name, m.number, m.part), m.repeat))
 	open := *r.Open

@@ -61,6 +61,16 @@ func parseDirective(have int64, value string) (int64, error) {
 	return int64(min(n, math.MaxInt64/2)), nil
 }
 
+// iframes returns what the directives mean for the I-frame playlist of a rendition: it lists whole segments, and is waited
+// for until there is one, because the multivariant playlist names it before.
+func (d directives) iframes(r *media.Rendition) directives {
+	d.part = -1
+	if !d.present && len(r.Segments) == 0 && r.Open != nil {
+		d.msn, d.present = int64(r.Open.Number), true
+	}
+	return d
+}
+
 // verdict says what to do with a blocking request.
 type verdict uint8
 

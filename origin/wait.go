@@ -49,11 +49,14 @@ func (h *Handler) until(ctx context.Context, p Presentation, v *media.View, done
 }
 
 // reload returns the View that answers a blocking playlist request (8216bis 6.2.5.2).
-func (h *Handler) reload(ctx context.Context, c *Channel, rendition string, d directives) (*media.View, error) {
+func (h *Handler) reload(ctx context.Context, c *Channel, key playlistKey, d directives) (*media.View, error) {
 	v := c.p.View()
-	r := v.Find(rendition)
-	if r == nil {
+	r := v.Find(key.rendition)
+	if r == nil || key.iframes && r.Kind != media.Video {
 		return nil, errTrack
+	}
+	if key.iframes {
+		d = d.iframes(r)
 	}
 	switch d.judge(v, r) {
 	case answer:
@@ -63,7 +66,7 @@ func (h *Handler) reload(ctx context.Context, c *Channel, rendition string, d di
 	}
 	// What was not too far at first does not become so.
 	return h.until(ctx, c.p, v, func(v *media.View) bool {
-		r := v.Find(rendition)
+		r := v.Find(key.rendition)
 		return r == nil || d.judge(v, r) != wait
 	})
 }

@@ -104,6 +104,35 @@ func TestPlainBlockingReload(t *testing.T) {
 	})
 }
 
+// TestIFramesReload: an I-frame playlist lists whole segments. The multivariant playlist names it before it has any; who asks
+// for it then waits for the first.
+func TestIFramesReload(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory(true)
+		m.steps(2)
+		h := handlerOf(m, origin.Options{})
+		if master := body(t, ask(h, "GET", base+"manifest(format=m3u8-cmaf,iframes=yes)")); !strings.Contains(master, `URI="v1/iframes.m3u8"`) {
+			t.Errorf("before the end of the first segment:\n%s", master)
+		}
+		first, second := begin(t, h, "GET", base+"v1/iframes.m3u8"), begin(t, h, "GET", base+"v1/iframes.m3u8?_HLS_msn=1&_HLS_part=0")
+		if first.answered(t) || second.answered(t) {
+			t.Fatal("answered before a segment")
+		}
+		m.steps(partsPerSegment - 2)
+		if !first.answered(t) || !strings.HasSuffix(first.w.Body.String(), "\n#EXT-X-BYTERANGE:5@0\n#EXTINF:2.00000,\nseg-1764077000-0.m4s\n") {
+			t.Errorf("the first segment: %d\n%s", first.w.Code, first.w.Body)
+		}
+		m.step()
+		if second.answered(t) {
+			t.Error("the second segment was answered at its first part")
+		}
+		m.lose()
+		if !second.answered(t) || !strings.Contains(second.w.Body.String(), "\nseg-1764077000-1.m4s\n") {
+			t.Errorf("the second segment: %d\n%s", second.w.Code, second.w.Body)
+		}
+	})
+}
+
 func TestHeldHint(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMemory(true)

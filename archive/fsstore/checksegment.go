@@ -17,7 +17,7 @@ import (
 // checkSegments checks the segments of a rendition, file by file, and that there are no others. lead is the rendition that has
 // the most.
 func (c *checker) checkSegments(ctx context.Context, r *timeline.HeaderRendition, x archive.Index, lead list) error {
-	known := []string{indexName, media.MediaPlaylistName}
+	known := []string{indexName, media.MediaPlaylistName, media.IFramePlaylistName}
 	for k := range r.Inits {
 		known = append(known, path.Base(initName(r.Name, r.Inits[k].ID)))
 	}
@@ -103,6 +103,9 @@ func (c *checker) checkSegment(r *timeline.HeaderRendition, s media.Segment, sum
 	}
 	if end != size || len(parts) == 0 {
 		return fmt.Sprintf("has no whole moof and mdat at byte %d", end), 0, nil
+	}
+	if key := parts[0].KeySize; s.KeySize != 0 && s.KeySize != key {
+		return fmt.Sprintf("has a key frame that ends at byte %d, by the index at byte %d", key, s.KeySize), 0, nil
 	}
 	return times(r, s, parts), st.Size() - size, nil
 }

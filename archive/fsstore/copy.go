@@ -300,7 +300,7 @@ func Discard(dir string) error {
 	dirs := []string{}
 	for _, h := range r.header.Renditions {
 		dirs = append(dirs, h.Name)
-		files = append(files, path.Join(h.Name, indexName), path.Join(h.Name, media.MediaPlaylistName))
+		files = append(files, path.Join(h.Name, indexName), path.Join(h.Name, media.MediaPlaylistName), path.Join(h.Name, media.IFramePlaylistName))
 		entries, err := fs.ReadDir(r.root.FS(), h.Name)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err

@@ -102,7 +102,7 @@ func rediscover(root *os.Root, r *timeline.HeaderRendition, s media.Segment) (fo
 		}
 	}
 	s.Gap, s.Size, s.Duration = false, 0, 0
-	s.Start = media.Rescale(parts[0].Start, scale, r.Timescale)
+	s.Start, s.KeySize = media.Rescale(parts[0].Start, scale, r.Timescale), parts[0].KeySize
 	for _, p := range parts {
 		s.Size += p.Size
 		s.Duration += media.Rescale(p.Duration, scale, r.Timescale)

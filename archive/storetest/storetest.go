@@ -40,7 +40,7 @@ func Part(t testing.TB, start int64, samples int, payload string) media.Part {
 	if err := frag.EncodeSW(sw); err != nil {
 		t.Fatal(err)
 	}
-	return media.Part{Start: start, Duration: int64(samples) * 100, Size: uint32(sw.Offset()), Independent: true, Body: sw.Bytes()}
+	return media.Part{Start: start, Duration: int64(samples) * 100, Size: uint32(sw.Offset()), KeySize: uint32(sw.Offset() - (samples-1)*len(payload)), Independent: true, Body: sw.Bytes()}
 }
 
 // Header is a header with a video and an audio rendition.
@@ -110,7 +110,7 @@ type opener func(t *testing.T, name string) archive.Dir
 // write appends parts as segment number of v1 and returns it, unsealed.
 func write(t *testing.T, d archive.Dir, number uint64, parts ...media.Part) media.Segment {
 	t.Helper()
-	s := media.Segment{Number: number, Epoch: 100, Init: 100, Start: parts[0].Start, First: number == 1}
+	s := media.Segment{Number: number, Epoch: 100, Init: 100, Start: parts[0].Start, First: number == 1, KeySize: parts[0].KeySize}
 	for _, p := range parts {
 		check(t, d.Append("v1", s, s.Size, p.Body))
 		s.Size += p.Size

@@ -28,6 +28,7 @@ type PlaylistSegment struct {
 	Duration float64
 	Disc     bool
 	Gap      bool
+	Range    int // bytes from the first by EXT-X-BYTERANGE, 0: all
 	Date     time.Time
 	Parts    []string
 }
@@ -110,6 +111,8 @@ func parsePlaylist(u, text string) (Playlist, error) {
 			s.Disc = true
 		case "#EXT-X-GAP":
 			s.Gap = true
+		case "#EXT-X-BYTERANGE":
+			s.Range, err = strconv.Atoi(strings.TrimSuffix(value, "@0"))
 		case "#EXT-X-PROGRAM-DATE-TIME":
 			s.Date, err = time.Parse(time.RFC3339Nano, value)
 		case "#EXTINF":

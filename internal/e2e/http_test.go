@@ -22,14 +22,22 @@ type Response struct {
 // anyCertificate takes what a daemon signed itself.
 var anyCertificate = &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: true, MaxIdleConnsPerHost: 8}
 
-// fetch gets a URL; redirects are not followed, because media requests are never redirected.
-func fetch(u string) (Response, error) {
+// fetch gets a URL; redirects are not followed, because media requests are never redirected. Headers are
+// name, value, name, value, ….
+func fetch(u string, headers ...string) (Response, error) {
 	c := http.Client{
 		Timeout:       20 * time.Second,
 		Transport:     anyCertificate,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	res, err := c.Get(u)
+	req, err := http.NewRequest(http.MethodGet, u, nil)
+	if err != nil {
+		return Response{}, err
+	}
+	for i := 0; i < len(headers); i += 2 {
+		req.Header.Set(headers[i], headers[i+1])
+	}
+	res, err := c.Do(req)
 	if err != nil {
 		return Response{}, err
 	}

@@ -51,6 +51,7 @@ func TestRecordAndReplay(t *testing.T) {
 			t.Errorf("%s: ENDLIST although the output lives", u)
 		}
 	}
+	keyFrames(t, "live", c.Public)
 	sameFrames(t, "live DASH, by its manifest", assemble(t, DASH(c.Public)), sent, audioMissing)
 	c.End(t)
 	read.Wait()
@@ -75,7 +76,14 @@ func TestRecordAndReplay(t *testing.T) {
 		t.Errorf("the MPD of the recording is %s", m.Type)
 	}
 	wholePresentation(t, "replay", c.Public, sent)
+	if n := keyFrames(t, "replay", c.Public); n < clipSeconds/2-2 {
+		t.Errorf("the recording of %d s has %d key frames", clipSeconds, n)
+	}
 	check(t, time.Minute, nil, "hls", HLS(c.Public), "-vod")
+	// docs/conformance.md: the two that no list of single pictures out of segments can pass.
+	if s := check(t, time.Minute, []string{"CMAF-PARSE", "MP-DISC-TS"}, "hls", trick(c.Public), "-vod"); s["MV-IFRAME"] != "PASS" || s["MV-IFRAME-ATTR"] != "PASS" {
+		t.Errorf("I-frame playlists: %s, %s", s["MV-IFRAME"], s["MV-IFRAME-ATTR"])
+	}
 	check(t, time.Minute, nil, "dash", DASH(c.Public), "-vod")
 
 	// The copy, below a name that the watch page knows to have both manifests.
@@ -85,10 +93,11 @@ func TestRecordAndReplay(t *testing.T) {
 	}
 	origin := plainOrigin(t, elsewhere)
 	wholePresentation(t, "the copy", origin.URL+"/copy.ism/", sent)
+	keyFrames(t, "the copy", origin.URL+"/copy.ism/")
 	b := NewBrowser(t)
 	for _, u := range []string{
 		origin.URL + "/watch/?src=/copy.ism/master.m3u8", origin.URL + "/watch/?src=/copy.ism/manifest.mpd",
-		c.Watch(HLS(c.Public)), c.Watch(DASH(c.Public)),
+		c.Watch(HLS(c.Public)), c.Watch(DASH(c.Public)), c.Watch(trick(c.Public)),
 	} {
 		p := b.Open(t, u)
 		if s := p.Plays(t, 3, 30*time.Second); s.CurrentTime > 15 {
@@ -102,6 +111,9 @@ func TestRecordAndReplay(t *testing.T) {
 		}
 		p.Close()
 	}
+	shaka := b.Open(t, origin.URL+"/players/defaults.html?player=shaka&src="+trick(c.Public))
+	shaka.Plays(t, 3, 30*time.Second)
+	shaka.Close()
 }
 
 // wholePresentation checks that a recording has every frame once in HLS and in DASH.

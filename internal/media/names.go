@@ -8,9 +8,16 @@ import (
 
 // Names of the manifests of a presentation, relative to its root: the same under a public path and in an asset directory.
 const (
-	MultivariantName  = "master.m3u8"
-	MediaPlaylistName = "media.m3u8" // in the directory of its rendition
-	MPDName           = "manifest.mpd"
+	MultivariantName   = "master.m3u8"
+	MediaPlaylistName  = MediaPrefix + ".m3u8"  // in the directory of its rendition
+	IFramePlaylistName = IFramePrefix + ".m3u8" // beside it
+	MPDName            = "manifest.mpd"
+)
+
+// What the names of media and I-frame playlists begin with; what follows says of what, and is the same for both.
+const (
+	MediaPrefix  = "media"
+	IFramePrefix = "iframes"
 )
 
 // maxRenditionName bounds what ParseName takes for the name of a rendition.

@@ -1,6 +1,9 @@
 package media
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // View is an immutable snapshot of everything a viewer can ask of one presentation. Nobody changes a View, or anything
 // reachable from it, once it is published; a new one replaces it.
@@ -27,6 +30,11 @@ func (v *View) MediaPlaylist(rendition string) string {
 		return rendition + "/" + v.PlaylistFile
 	}
 	return rendition + "/" + MediaPlaylistName
+}
+
+// IFramePlaylist returns the path of a rendition's I-frame playlist, relative to the presentation's root.
+func (v *View) IFramePlaylist(rendition string) string {
+	return rendition + "/" + IFramePrefix + strings.TrimPrefix(v.MediaPlaylist(rendition), rendition+"/"+MediaPrefix)
 }
 
 // Rendition is one track of a presentation over its whole life, encoder changes included.
@@ -58,6 +66,7 @@ type Segment struct {
 	Epoch    uint32 // the discontinuity range it belongs to: see Epoch in the doc of Init
 	Init     uint32 // Init.ID of its initialization section
 	Disc     uint32 // discontinuity sequence number (RFC 8216bis 4.4.3.3), counted from the event's first range = 0
+	KeySize  uint32 // bytes up to the end of its first sample, from its first byte; 0: that is no sync sample, or it is not known
 	First    bool   // first of its range: carries EXT-X-DISCONTINUITY unless Disc is 0, for as long as it is listed
 	Gap      bool   // no media: EXT-X-GAP; there is no object behind it
 	Reason   GapReason
@@ -95,6 +104,7 @@ type Part struct {
 	Duration    int64  // rendition timescale
 	Offset      uint32 // of its first byte in the segment
 	Size        uint32
+	KeySize     uint32 // as in Segment, of the part's bytes
 	Independent bool   // begins with a sync sample
 	Body        []byte // never written again; nil when it has left memory (the segment's file has it)
 }

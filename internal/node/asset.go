@@ -3,6 +3,7 @@ package node
 import (
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -123,19 +124,19 @@ func (a *asset) close() error {
 
 // manifests makes the files that let an ended asset play from any file server.
 func manifests(v *media.View) (map[string][]byte, error) {
-	files := map[string][]byte{media.MultivariantName: hls.Multivariant(v)}
+	files := map[string][]byte{media.MultivariantName: hls.Multivariant(v, false)}
 	mpd, err := dash.MPD(v)
 	if err != nil {
 		return nil, err
 	}
 	files[media.MPDName] = mpd
 	for i := range v.Renditions {
-		full, _ := hls.NewPlaylist(v.Renditions[i].Name).Render(v)
-		var body []byte
-		for _, b := range full {
-			body = append(body, b...)
+		name := v.Renditions[i].Name
+		full, _ := hls.NewPlaylist(name).Render(v)
+		files[v.MediaPlaylist(name)] = slices.Concat(full...)
+		if full, _ := hls.NewIFramePlaylist(name).Render(v); full != nil {
+			files[v.IFramePlaylist(name)] = slices.Concat(full...)
 		}
-		files[v.MediaPlaylist(v.Renditions[i].Name)] = body
 	}
 	return files, nil
 }

@@ -84,7 +84,10 @@ func (r *faultRig) sameHLS(when, url, id string) {
 	for _, uri := range r.playlists(byURL) {
 		file = path.Base(uri)
 	}
-	plain := func(s string) string { return strings.ReplaceAll(s, file, media.MediaPlaylistName) }
+	iframes := media.IFramePrefix + strings.TrimPrefix(file, media.MediaPrefix)
+	plain := func(s string) string {
+		return strings.ReplaceAll(strings.ReplaceAll(s, file, media.MediaPlaylistName), iframes, media.IFramePlaylistName)
+	}
 	if plain(byURL) != byLocator || file == media.MediaPlaylistName {
 		r.t.Errorf("%s, %s: the multivariant playlist is\n%s, by locator\n%s", when, url, byURL, byLocator)
 	}
@@ -93,6 +96,13 @@ func (r *faultRig) sameHLS(when, url, id string) {
 		_, want := r.filteredView(id, name+"/"+media.MediaPlaylistName)
 		if status != http.StatusOK || plain(got) != want {
 			r.t.Errorf("%s, %s: status %d\n%s, by locator\n%s", when, uri, status, got, want)
+		}
+	}
+	if strings.Contains(byURL, "/v1/") || strings.Contains(byURL, "\nv1/") {
+		status, got := r.filteredView(faultLocator, "v1/"+iframes)
+		_, want := r.filteredView(id, "v1/"+media.IFramePlaylistName)
+		if status != http.StatusOK || got != want || !strings.Contains(got, "#EXT-X-BYTERANGE:") {
+			r.t.Errorf("%s, v1/%s: status %d\n%s, by locator\n%s", when, iframes, status, got, want)
 		}
 	}
 }

@@ -87,6 +87,7 @@ func (t *Timeline) recover(spool Spool, r *rendition, seg media.Segment) {
 	}
 	in := &r.inits[len(r.inits)-1]
 	seg.Start, seg.Init, seg.Disc, seg.First = media.Rescale(parts[0].Start, in.Track.Timescale, r.scale), in.ID, t.header.Disc, seg.Number == t.header.Number
+	seg.KeySize = parts[0].KeySize
 	for _, p := range parts {
 		seg.Duration += media.Rescale(p.Duration, in.Track.Timescale, r.scale)
 		seg.Size += p.Size

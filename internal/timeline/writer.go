@@ -119,7 +119,7 @@ func (t *Timeline) Part(i int, p media.Part, last bool) error {
 	r := t.slots[i]
 	in := &r.inits[len(r.inits)-1]
 	p = rescalePart(p, in.Track.Timescale, r.scale)
-	seg := media.Segment{Number: r.next, Start: p.Start, Epoch: t.header.Epoch, Init: in.ID, Disc: t.header.Disc, First: r.next == t.header.Number}
+	seg := media.Segment{Number: r.next, Start: p.Start, Epoch: t.header.Epoch, Init: in.ID, Disc: t.header.Disc, First: r.next == t.header.Number, KeySize: p.KeySize}
 	index := 0
 	if r.open != nil {
 		seg = *r.open

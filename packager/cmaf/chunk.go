@@ -54,7 +54,11 @@ func (c *chunk) encode(events []media.Event, timescale uint32) (media.Part, erro
 	if err != nil {
 		return media.Part{}, err
 	}
-	p := media.Part{Start: c.start, Duration: c.dur, Independent: c.independent(), Body: body, Size: uint32(len(body))}
+	key := 0
+	if first := c.samples[0]; c.independent() && first.Size > 0 {
+		key = len(body) - len(c.data) + int(first.Size) // the samples are the end of the block
+	}
+	p := media.Part{Start: c.start, Duration: c.dur, Independent: c.independent(), Body: body, Size: uint32(len(body)), KeySize: uint32(key)}
 	c.data, c.samples, c.start, c.dur = c.data[:0], c.samples[:0], c.start+c.dur, 0
 	c.seq++
 	return p, nil

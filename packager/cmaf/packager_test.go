@@ -231,12 +231,24 @@ func (r *record) check() (out map[string][]sample) {
 					if p.Independent != ss[0].sync {
 						r.t.Errorf("%s segment %d part %d: INDEPENDENT=%v", name, n, k, p.Independent)
 					}
+					checkKeySize(r.t, p, ss[0])
 					out[name] = append(out[name], ss...)
 				}
 			}
 		}
 	}
 	return out
+}
+
+// checkKeySize: what begins the part and ends with KeySize is all that a decoder needs for the first sample.
+func checkKeySize(t testing.TB, p media.Part, first sample) {
+	t.Helper()
+	if want := first.sync && first.data != ""; (p.KeySize > 0) != want || !bytes.HasSuffix(p.Body[:p.KeySize], []byte(first.data)) && want {
+		t.Errorf("KeySize %d of %d bytes; first sample %+v", p.KeySize, len(p.Body), first)
+	}
+	if mdat := bytes.Index(p.Body, []byte("mdat")); p.KeySize > 0 && int(p.KeySize) != mdat+4+len(first.data) {
+		t.Errorf("KeySize %d, the samples begin at %d, the first has %d bytes", p.KeySize, mdat+4, len(first.data))
+	}
 }
 
 func decodePart(t testing.TB, p media.Part) (out []sample) {

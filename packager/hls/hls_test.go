@@ -69,7 +69,8 @@ func TestGolden(t *testing.T) {
 		plain.segment()
 	}
 	for name, v := range map[string]*media.View{"early": early, "live": live, "plain": plain.view(), "recorded": ended} {
-		golden(t, name+".master.m3u8", hls.Multivariant(v))
+		golden(t, name+".master.m3u8", hls.Multivariant(v, false))
+		golden(t, name+".trick.m3u8", hls.Multivariant(v, true))
 		for _, r := range []string{"v1", "a1"} {
 			full, delta := render(v, r)
 			golden(t, name+"."+r+".m3u8", full)
@@ -78,6 +79,10 @@ func TestGolden(t *testing.T) {
 			} else if delta != nil {
 				t.Errorf("%s %s has a delta update, nothing lies before the boundary", name, r)
 			}
+		}
+		full, _ := hls.NewIFramePlaylist("v1").Render(v)
+		if golden(t, name+".iframes.m3u8", join(full)); full == nil != (name == "early") {
+			t.Errorf("%s: I-frames %q, there are %d sealed segments", name, join(full), len(v.Renditions[0].Segments))
 		}
 	}
 }
@@ -91,19 +96,19 @@ func TestNothingToList(t *testing.T) {
 	if full, _ := hls.NewPlaylist("v9").Render(s.segment()); full != nil {
 		t.Errorf("an unknown rendition gives %q", join(full))
 	}
-	if got := hls.Multivariant(v); got != nil {
+	if got := hls.Multivariant(v, true); got != nil {
 		t.Errorf("an empty View gives %q", got)
 	}
 	// A player reads the multivariant playlist once: it waits for the audio.
 	v = s.view()
 	v.Renditions[1].Segments, v.Renditions[1].Parts, v.Renditions[1].Open = nil, nil, nil
-	if got := hls.Multivariant(v); got != nil {
+	if got := hls.Multivariant(v, true); got != nil {
 		t.Errorf("audio has nothing yet, the playlist is %q", got)
 	}
 	s.segment()
 	v = s.view()
 	v.Renditions[1].Segments, v.Renditions[1].Parts, v.Renditions[1].Open = nil, nil, nil
-	if got := hls.Multivariant(v); got == nil || bytes.Contains(got, []byte("AUDIO")) {
+	if got := hls.Multivariant(v, true); got == nil || bytes.Contains(got, []byte("AUDIO")) {
 		t.Errorf("audio does not come, the playlist is %q", got)
 	}
 }
@@ -116,6 +121,7 @@ func TestFollow(t *testing.T) {
 			s := newSim(parts, 150) // more than a block of lines
 			kept := hls.NewPlaylist("a1")
 			seen := map[uint64]string{}
+			keys, keysSeen := hls.NewIFramePlaylist("v1"), map[uint64]string{}
 			for i := range 4000 {
 				switch {
 				case i%1311 == 1310:
@@ -137,6 +143,13 @@ func TestFollow(t *testing.T) {
 				}
 				checkStable(t, seen, fresh)
 				checkDelta(t, fresh, join(delta))
+				full, delta = keys.Render(v)
+				again, _ := hls.NewIFramePlaylist("v1").Render(v)
+				if !bytes.Equal(join(full), join(again)) {
+					t.Fatalf("step %d: kept text of I-frames differs from a new render:\n%s\n---\n%s", i, join(full), join(again))
+				}
+				checkStable(t, keysSeen, join(full))
+				checkDelta(t, join(full), join(delta))
 			}
 		})
 	}
@@ -163,7 +176,7 @@ func segments(playlist []byte) map[uint64]string {
 			lines += line + "\n"
 		case tag == "#EXT-X-MAP":
 			uri = line
-		case tag == "#EXTINF", tag == "#EXT-X-PROGRAM-DATE-TIME", tag == "#EXT-X-GAP":
+		case tag == "#EXTINF", tag == "#EXT-X-PROGRAM-DATE-TIME", tag == "#EXT-X-GAP", tag == "#EXT-X-BYTERANGE":
 			lines += line + "\n"
 		case line != "" && line[0] != '#':
 			list[number] = fmt.Sprintf("%d\n%s%s\n%s", disc, lines, uri, line)
@@ -244,6 +257,41 @@ func TestEnd(t *testing.T) {
 	}
 }
 
+// TestIFrames: a segment without a known key frame is a gap of the I-frame playlist; who has none has no such playlist, but
+// one that was listed stays.
+func TestIFrames(t *testing.T) {
+	s := newSim(true, 3)
+	s.segment()
+	p := hls.NewIFramePlaylist("v1")
+	for range 4 {
+		s.segment()
+		r := &s.v.Renditions[0]
+		r.Segments[len(r.Segments)-1].KeySize = 0
+	}
+	v := s.view()
+	if full, _ := p.Render(v); full != nil || bytes.Contains(hls.Multivariant(v, true), []byte("I-FRAME")) {
+		t.Errorf("no key frame is known, there is\n%s\n%s", join(full), hls.Multivariant(v, true))
+	}
+	v = s.segment()
+	full, _ := p.Render(v)
+	if text := string(join(full)); strings.Count(text, "#EXT-X-GAP\n#EXTINF:2.00000,\n") != 2 || !strings.Contains(text, "#EXT-X-BYTERANGE:702@0\n#EXTINF:2.00000,\nseg-1764077000-5.m4s\n") {
+		t.Errorf("two of three segments begin without a key frame:\n%s", text)
+	}
+	if !bytes.Contains(hls.Multivariant(v, true), []byte(`#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH=2808,`)) {
+		t.Errorf("a key frame is listed, but\n%s", hls.Multivariant(v, true))
+	}
+	s.v.Renditions[0].Segments[2].KeySize = 0
+	next := p.Clone()
+	for _, p := range []*hls.Playlist{p, next} {
+		if full, _ := p.Render(s.end()); !bytes.HasSuffix(join(full), []byte("#EXT-X-ENDLIST\n")) {
+			t.Errorf("it ends as %q", join(full))
+		}
+	}
+	if full, _ := hls.NewIFramePlaylist("a1").Render(s.view()); full != nil {
+		t.Errorf("sound has I-frames:\n%s", join(full))
+	}
+}
+
 // TestOldParts: parts leave the playlist three target durations from the live edge, but two segments keep theirs.
 func TestOldParts(t *testing.T) {
 	s := newSim(true, 20)
@@ -304,12 +352,12 @@ func TestDurations(t *testing.T) {
 
 func TestMultivariantIsReadable(t *testing.T) {
 	s := newSim(true, 5)
-	list, kind, err := m3u8.DecodeFrom(bytes.NewReader(hls.Multivariant(s.segment())), true)
+	list, kind, err := m3u8.DecodeFrom(bytes.NewReader(hls.Multivariant(s.segment(), true)), true)
 	if err != nil || kind != m3u8.MASTER {
 		t.Fatalf("reading it back: %v, %v", kind, err)
 	}
 	variants := list.(*m3u8.MasterPlaylist).Variants
-	if len(variants) != 1 || variants[0].Bandwidth != 6_130_000 || variants[0].Codecs != "avc1.640028,mp4a.40.2" {
+	if len(variants) != 2 || variants[0].Bandwidth != 6_130_000 || variants[0].Codecs != "avc1.640028,mp4a.40.2" || !variants[1].Iframe || variants[1].URI != "v1/iframes.m3u8" || variants[1].Bandwidth != 2800 {
 		t.Errorf("variants: %+v", variants)
 	}
 }

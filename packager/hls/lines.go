@@ -15,6 +15,8 @@ type lines struct {
 	blocks []*block
 	first  uint64 // number of the first segment kept
 	next   uint64 // number of the segment to be added next
+
+	iframes bool // of an I-frame playlist
 }
 
 type block struct {
@@ -32,7 +34,7 @@ type end struct {
 // slide forgets what is older than number. It starts anew when the sequence is not continued.
 func (l *lines) slide(number uint64) {
 	if number < l.first || number > l.next {
-		*l = lines{first: number, next: number}
+		*l = lines{first: number, next: number, iframes: l.iframes}
 		return
 	}
 	l.first = number
@@ -53,7 +55,11 @@ func (l *lines) add(v *media.View, r *media.Rendition, prev *media.Segment, seg 
 		l.blocks = append(l.blocks[:n:n], b)
 	}
 	mapped := needsMap(prev, seg)
-	b.text = appendSegment(b.text, v, r, seg, mapped, nil)
+	if l.iframes {
+		b.text = appendIFrame(b.text, v, r, seg, mapped)
+	} else {
+		b.text = appendSegment(b.text, v, r, seg, mapped, nil)
+	}
 	b.ends = append(b.ends, end{len(b.text), mapped})
 	l.next++
 }

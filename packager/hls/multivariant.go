@@ -15,8 +15,9 @@ import (
 const audioGroup = "audio"
 
 // Multivariant renders the multivariant playlist of a View: one variant per video rendition, each with all audio
-// renditions as alternatives; one per audio rendition when there is no video. It returns nil while there is nothing to play.
-func Multivariant(v *media.View) []byte {
+// renditions as alternatives; one per audio rendition when there is no video; iframes says to name the I-frame playlists too. It
+// returns nil while there is nothing to play.
+func Multivariant(v *media.View, iframes bool) []byte {
 	videos, audios := playable(v)
 	list := m3u8.NewMasterPlaylist()
 	list.SetIndependentSegments(true)
@@ -40,6 +41,16 @@ func Multivariant(v *media.View) []byte {
 			params.Audio = audioGroup
 		}
 		list.Append(v.MediaPlaylist(r.Name), nil, params)
+	}
+	for _, r := range videos {
+		if !iframes || !IFrames(r) {
+			continue
+		}
+		peak, average := iframeRates(r)
+		track := newest(r).Track
+		list.Append(v.IFramePlaylist(r.Name), nil, m3u8.VariantParams{
+			Bandwidth: uint32(peak), AverageBandwidth: uint32(average), Codecs: track.Codec, Resolution: fmt.Sprintf("%dx%d", track.Width, track.Height), Iframe: true,
+		})
 	}
 	if len(videos) > 0 && len(audios) > 0 {
 		list.SetCustomTag(audioTags(v, audios))

@@ -1,24 +1,26 @@
 package hls
 
 import (
+	"math"
 	"strconv"
 	"time"
 
 	"headwater.stream/internal/media"
 )
 
-// Protocol versions (8216bis 8): EXT-X-MAP outside I-frame playlists needs 6, EXT-X-SKIP 9. A client must refuse a version
+// Protocol versions (8216bis 8): EXT-X-MAP outside I-frame playlists needs 6, in them 5, EXT-X-SKIP 9. A client must refuse a version
 // it does not know, so neither is higher than needed. RECENTLY-REMOVED-DATERANGES needs 10.
 const (
-	versionFull   = 6
-	versionDelta  = 9
-	versionRanges = 10
+	versionFull    = 6
+	versionIFrames = 5
+	versionDelta   = 9
+	versionRanges  = 10
 )
 
 // skipTargets is CAN-SKIP-UNTIL in target durations, the least that 8216bis 4.4.3.8 allows.
 const skipTargets = 6
 
-// Playlist renders the media playlist of one rendition, View after View. It keeps the text of what does not change, so a
+// Playlist renders the media playlist, or the I-frame playlist, of one rendition, View after View. It keeps the text of what does not change, so a
 // new View costs the same however long the window is. One goroutine at a time may use it.
 //
 // A View that has ended makes the playlist of a recording: PLAYLIST-TYPE VOD and EXT-X-ENDLIST, no parts. Only players that
@@ -26,6 +28,8 @@ const skipTargets = 6
 // the life of a playlist (8216bis 4.4.3.7).
 type Playlist struct {
 	rendition  string
+	iframes    bool
+	offered    bool // an I-frame playlist that was listed before stays
 	lines      lines
 	ranges     ranges
 	compact    [][]byte // see Compact
@@ -39,7 +43,7 @@ func NewPlaylist(rendition string) *Playlist { return &Playlist{rendition: rendi
 
 // Clone returns a Playlist that goes on from where p is, for a presentation that takes over its URL.
 func (p *Playlist) Clone() *Playlist {
-	return &Playlist{rendition: p.rendition, partTarget: p.partTarget}
+	return &Playlist{rendition: p.rendition, iframes: p.iframes, offered: p.offered, partTarget: p.partTarget}
 }
 
 // Render returns the playlist of a View as consecutive pieces that nobody ever writes again; long pieces recur, as the same
@@ -47,13 +51,10 @@ func (p *Playlist) Clone() *Playlist {
 // nil as long as the View has nothing to list. Views must come in the order of their revisions.
 func (p *Playlist) Render(v *media.View) (full, delta [][]byte) {
 	r := v.Find(p.rendition)
-	if r == nil {
+	if r == nil || !p.lists(v, r) {
 		return nil, nil
 	}
-	if _, _, ok := Edge(v, r); !ok {
-		return nil, nil
-	}
-	if !v.Ended {
+	if !v.Ended && !p.iframes { // "SHOULD NOT" have parts (Apple 6.1); their target is not of use without
 		p.partTarget = v.PartTarget
 	}
 	p.update(v, r)
@@ -77,6 +78,16 @@ func (p *Playlist) Render(v *media.View) (full, delta [][]byte) {
 	return full, delta
 }
 
+// lists reports whether there is anything to list.
+func (p *Playlist) lists(v *media.View, r *media.Rendition) bool {
+	if !p.iframes {
+		_, _, ok := Edge(v, r)
+		return ok
+	}
+	p.offered = p.offered || IFrames(r)
+	return p.offered && len(r.Segments) > 0
+}
+
 // Compact returns the delta update of the View rendered last for clients that let it skip date ranges too
 // (_HLS_skip=v2). It is nil when that is the same as for those that do not.
 func (p *Playlist) Compact() [][]byte { return p.compact }
@@ -93,11 +104,14 @@ func (p *Playlist) delta(text, ranges []byte, from uint64, tail []byte) [][]byte
 // update brings the kept lines to the View.
 func (p *Playlist) update(v *media.View, r *media.Rendition) {
 	if !v.Anchor.Equal(p.anchor) || r.Lost != p.lost {
-		p.lines, p.anchor, p.lost = lines{}, v.Anchor, r.Lost
+		p.lines, p.anchor, p.lost = lines{iframes: p.iframes}, v.Anchor, r.Lost
 	}
 	first := p.firstNumber(r)
 	p.lines.slide(first)
-	end := partsFrom(v, r)
+	end := uint64(math.MaxUint64)
+	if !p.iframes {
+		end = partsFrom(v, r)
+	}
 	for i := int(p.lines.next - first); i < len(r.Segments) && r.Segments[i].Number < end; i++ { // numbers are consecutive
 		p.lines.add(v, r, before(r, i), r.Segments[i])
 	}
@@ -123,6 +137,8 @@ func before(r *media.Rendition, i int) *media.Segment {
 func (p *Playlist) header(v *media.View, r *media.Rendition, first uint64, skip int, removed *[]byte) []byte {
 	version := versionFull
 	switch {
+	case p.iframes && skip == 0:
+		version = versionIFrames
 	case removed != nil:
 		version = versionRanges
 	case skip > 0:
@@ -134,6 +150,9 @@ func (p *Playlist) header(v *media.View, r *media.Rendition, first uint64, skip 
 	b = append(b, "\n#EXT-X-TARGETDURATION:"...)
 	b = strconv.AppendInt(b, targetDuration(v), 10)
 	b = append(b, "\n#EXT-X-INDEPENDENT-SEGMENTS\n"...)
+	if p.iframes {
+		b = append(b, "#EXT-X-I-FRAMES-ONLY\n"...)
+	}
 	if v.Ended {
 		b = append(b, "#EXT-X-PLAYLIST-TYPE:VOD\n"...)
 	} else {
@@ -220,6 +239,9 @@ func (p *Playlist) tail(v *media.View, r *media.Rendition) []byte {
 	}
 	if v.Ended {
 		return append(b, "#EXT-X-ENDLIST\n"...)
+	}
+	if p.iframes {
+		return b
 	}
 	if parts := openParts(v, r); len(parts) > 0 {
 		b = appendOpening(b, v, r, *r.Open, needsMap(before(r, len(r.Segments)), *r.Open))

@@ -28,7 +28,11 @@ func appendSegment(dst []byte, v *media.View, r *media.Rendition, seg media.Segm
 	if seg.Gap {
 		dst = append(dst, "#EXT-X-GAP\n"...)
 	}
-	dst = appendParts(dst, r, parts)
+	return appendResource(appendParts(dst, r, parts), r, seg)
+}
+
+// appendResource appends the lines that end a segment: its duration and its name.
+func appendResource(dst []byte, r *media.Rendition, seg media.Segment) []byte {
 	dst = append(dst, "#EXTINF:"...)
 	dst = appendSpan(dst, seg.Start, seg.End(), r.Timescale)
 	dst = append(dst, ",\n"...)

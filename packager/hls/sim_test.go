@@ -68,7 +68,7 @@ func (s *sim) step() *media.View {
 		r := &s.v.Renditions[i]
 		n := s.clock
 		if s.part == 0 {
-			r.Open = &media.Segment{Number: s.number, Start: border(r, n), Epoch: s.epoch, Init: s.epoch, Disc: s.disc, First: s.first}
+			r.Open = &media.Segment{Number: s.number, Start: border(r, n), Epoch: s.epoch, Init: s.epoch, Disc: s.disc, First: s.first, KeySize: 700 + uint32(s.number)%3}
 		}
 		open := *r.Open
 		start, end := border(r, n), border(r, n+1)
