@@ -329,9 +329,12 @@ func TestCrash(t *testing.T) {
 					t.Errorf("crash at %d: segment %+v became %+v", crash, s, r.Segments[k])
 				}
 			}
+			if o := v.Renditions[i].Open; o != nil && (o.KeySize == 0 || r.Segment(o.Number).KeySize != o.KeySize) {
+				t.Errorf("crash at %d: the open segment's key frame ends at %d, then at %d", crash, o.KeySize, r.Segment(o.Number).KeySize)
+			}
 			for k, p := range v.Renditions[i].Parts {
 				p.Body = nil
-				if q := r.Parts[k]; q.PartID != p.PartID || q.Start != p.Start || q.Duration != p.Duration || q.Independent != p.Independent {
+				if q := r.Parts[k]; q.PartID != p.PartID || q.Start != p.Start || q.Duration != p.Duration || q.KeySize != p.KeySize || q.Independent != p.Independent {
 					t.Errorf("crash at %d: part %+v became %+v", crash, p, q)
 				}
 			}
