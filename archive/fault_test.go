@@ -10,6 +10,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -443,4 +444,47 @@ func powerLosses(t *testing.T, every time.Duration) {
 		}
 	}
 	t.Logf("%d losses", len(losses))
+}
+
+// TestEndedBeforeWritten: a recording ends while the spool is in the middle of a segment, whose file the recording has already.
+// Viewers get the segment whole.
+func TestEndedBeforeWritten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var disk storetest.Disk // the spool's
+		ask := func(op, file string) error {
+			if strings.Contains(file, "/spool/") {
+				return disk.Ask(op, file)
+			}
+			return nil
+		}
+		r, err := newFaultRig(t, t.TempDir(), time.Hour, "", ask)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		done := make(chan error, 1)
+		go func() { done <- r.rec.Run(ctx) }()
+		r.begin()
+		r.feed(12) // one segment and the beginning of the next
+		synctest.Wait()
+		if m, _ := filepath.Glob(filepath.Join(r.base, "asset/v1/seg-*-1.m4s")); len(m) != 1 {
+			t.Error("the segment is not linked while it is made")
+		}
+		disk.Hang()
+		r.feed(12)
+		r.holds("live", r.rec)
+		r.rec.Finish()
+		synctest.Wait()
+		r.holds("ended, not written", r.rec)
+		disk.Release()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		r.holds("written", r.rec)
+		r.close()
+		if gaps := r.reopened("written"); gaps > 0 {
+			t.Errorf("%d gaps", gaps)
+		}
+	})
 }

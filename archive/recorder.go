@@ -185,16 +185,15 @@ func (r *Recorder) Open(ctx context.Context, ref media.Ref) (media.Object, error
 	if m == nil || ref.Kind != media.ObjectInit && ref.Number < r.first {
 		return media.Object{}, media.ErrNotFound
 	}
-	kept := r.kept(ref.Rendition)
+	kept, next := r.kept(ref.Rendition)
 	if v.Ended {
 		if o, ok := r.openTail(ref); ok {
 			return o, nil
 		}
-		o, err := openFrom(r.dir, kept, m, ref)
-		if errors.Is(err, media.ErrNotFound) && ref.Kind == media.ObjectSegment && len(kept) > 0 && ref.Number <= kept[len(kept)-1].Number {
-			return r.src.Open(ctx, ref) // not linked yet
+		if ref.Kind == media.ObjectSegment && ref.Number >= next && len(kept) > 0 && ref.Number <= kept[len(kept)-1].Number {
+			return r.src.Open(ctx, ref) // not recorded yet: its file may be linked, and grow
 		}
-		return o, err
+		return openFrom(r.dir, kept, m, ref)
 	}
 	o, err := r.src.Open(ctx, ref)
 	if errors.Is(err, media.ErrNotFound) {
@@ -203,14 +202,14 @@ func (r *Recorder) Open(ctx context.Context, ref media.Ref) (media.Object, error
 	return o, err
 }
 
-// kept returns the segments of a rendition that are in the archive window.
-func (r *Recorder) kept(name string) []media.Segment {
+// kept returns the segments of a rendition that are in the archive window, and the number of the next one to record.
+func (r *Recorder) kept(name string) (segments []media.Segment, next uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if rec := r.find(name); rec != nil {
-		return rec.segments
+		return rec.segments, rec.next
 	}
-	return nil
+	return nil, 0
 }
 
 func (r *Recorder) find(name string) *recording {
