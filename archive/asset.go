@@ -144,6 +144,21 @@ func (a *Asset) Next(ctx context.Context, after uint64) (*media.View, error) {
 
 // Open opens an object. A segment whose file is not what was recorded does not exist: nobody gets it for whole.
 func (a *Asset) Open(_ context.Context, ref media.Ref) (media.Object, error) {
+	return a.open(ref, a.verify)
+}
+
+// OpenBoxes is Open for who only looks at boxes: it does not hold a segment to its checksum, for which all of it is read.
+func (a *Asset) OpenBoxes(_ context.Context, ref media.Ref) (media.Object, error) {
+	return a.open(ref, func(m *media.Rendition, ref media.Ref, _ media.Object) error {
+		if a.verdict(m, ref) == broken {
+			return media.ErrNotFound
+		}
+		return nil
+	})
+}
+
+// open opens an object; a file only when check finds nothing.
+func (a *Asset) open(ref media.Ref, check func(*media.Rendition, media.Ref, media.Object) error) (media.Object, error) {
 	m := a.view.Find(ref.Rendition)
 	if m == nil {
 		return media.Object{}, media.ErrNotFound
@@ -152,37 +167,23 @@ func (a *Asset) Open(_ context.Context, ref media.Ref) (media.Object, error) {
 	if err != nil || o.File == nil {
 		return o, err
 	}
-	if err := a.verify(m, ref, o); err != nil {
+	if err := check(m, ref, o); err != nil {
 		return media.Object{}, errors.Join(err, o.Close())
 	}
 	return o, nil
 }
 
-// OpenBoxes is Open for who only looks at boxes: it does not hold a segment to its checksum, for which all of it is read.
-func (a *Asset) OpenBoxes(_ context.Context, ref media.Ref) (media.Object, error) {
-	m := a.view.Find(ref.Rendition)
-	if m == nil {
-		return media.Object{}, media.ErrNotFound
-	}
-	o, err := openFrom(a.files, m.Segments, m, ref)
-	if err != nil || o.File == nil {
-		return o, err
-	}
+// verdict returns what is known of a segment, 0 when nothing is.
+func (a *Asset) verdict(m *media.Rendition, ref media.Ref) verdict {
 	a.mu.Lock()
-	known := a.checked[ref.Rendition][ref.Number-m.Segments[0].Number]
-	a.mu.Unlock()
-	if known == broken {
-		return media.Object{}, errors.Join(media.ErrNotFound, o.Close())
-	}
-	return o, nil
+	defer a.mu.Unlock()
+	return a.checked[ref.Rendition][ref.Number-m.Segments[0].Number]
 }
 
 // verify holds a segment to its checksum, once while the asset is open.
 func (a *Asset) verify(m *media.Rendition, ref media.Ref, o media.Object) error {
 	i := int(ref.Number - m.Segments[0].Number)
-	a.mu.Lock()
-	v := a.checked[ref.Rendition][i]
-	a.mu.Unlock()
+	v := a.verdict(m, ref)
 	if v == 0 {
 		problem, err := differs(o, a.sum(ref.Rendition, i))
 		if err != nil {
