@@ -2,7 +2,9 @@ package api
 
 import (
 	"context"
+	"fmt"
 	"net/http"
+	"time"
 )
 
 // Verbs that make an asset with a recording in it. They are not in AMS.
@@ -27,8 +29,8 @@ type AssetImport struct {
 	Expires     *Time  `json:"expires,omitempty"`
 }
 
-// AssetClip says which part of which asset to make an asset of. Start and End are RFC 3339, or media time as a duration
-// ("1m30s", "PT90S"); absent: the beginning, the end.
+// AssetClip says which part of which asset to make an asset of. Start and End are what ParseMoment reads; absent: the
+// beginning, the end.
 type AssetClip struct {
 	AssetName   string `json:"assetName"`
 	Start       string `json:"start,omitempty"`
@@ -85,4 +87,23 @@ func derived[T any](ctx context.Context, c *Client, body any, segments ...string
 	}
 	v := new(T)
 	return v, r.decode(v)
+}
+
+// ParseMoment reads a moment of a presentation: a date (RFC 3339), or media time in seconds ("90.5") or as a duration ("1m30s",
+// "PT90S"). Of the results one is set.
+func ParseMoment(text string) (utc time.Time, media time.Duration, err error) {
+	if utc, err := time.Parse(time.RFC3339, text); err == nil {
+		return utc, 0, nil
+	}
+	media, err = time.ParseDuration(text)
+	if err != nil {
+		media, err = time.ParseDuration(text + "s")
+	}
+	if err != nil {
+		media, err = ParseDuration(text)
+	}
+	if err != nil || media < 0 {
+		return time.Time{}, 0, fmt.Errorf("%q is neither a date like 2026-11-25T12:00:00Z nor media time like 90.5, 1m30s or PT90S", text)
+	}
+	return time.Time{}, media, nil
 }

@@ -82,19 +82,13 @@ func (a *app) recordingOf(cmd *cobra.Command, name string) (string, error) {
 	return dir, nil
 }
 
-// moment reads a date, or media time as a duration; "" is none.
+// moment reads a date or media time; "" is none.
 func moment(flag, text string) (utc time.Time, media time.Duration, set bool, err error) {
 	if text == "" {
 		return utc, 0, false, nil
 	}
-	if utc, err = time.Parse(time.RFC3339, text); err == nil {
-		return utc, 0, true, nil
+	if utc, media, err = api.ParseMoment(text); err != nil {
+		return utc, 0, false, usageError(fmt.Sprintf("--%s: %v", flag, err))
 	}
-	if media, err = time.ParseDuration(text); err != nil {
-		media, err = api.ParseDuration(text)
-	}
-	if err != nil || media < 0 {
-		return utc, 0, false, usageError(fmt.Sprintf("--%s: %q is neither a date like 2026-11-25T12:00:00Z nor a duration like 1h30m", flag, text))
-	}
-	return time.Time{}, media, true, nil
+	return utc, media, true, nil
 }

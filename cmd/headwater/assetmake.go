@@ -49,7 +49,7 @@ func (a *app) assetClip() *cobra.Command {
 		Use: "clip SOURCE NAME", Short: "Make an asset of a part of another, without copying",
 		Long: `Make the asset NAME of a part of the asset SOURCE, by hard links. SOURCE may still be recorded: what is sealed of it can be
 taken. It is cut to segment borders: a segment that --from or --to lies in is whole. Times are dates (2026-11-25T12:00:00Z), or
-media time as a duration (1h30m), which is what filters take and 'asset check' prints.`,
+media time in seconds or as a duration (90.5, 1h30m), which is what filters take and 'asset check' prints.`,
 		Args: cobra.ExactArgs(2),
 	}
 	p := assetFlags(cmd)

@@ -87,17 +87,11 @@ func moment(target, text string) (Moment, error) {
 	if text == "" {
 		return Moment{}, nil
 	}
-	if t, err := time.Parse(time.RFC3339, text); err == nil {
-		return Moment{UTC: t, Set: true}, nil
-	}
-	d, err := time.ParseDuration(text)
+	utc, d, err := api.ParseMoment(text)
 	if err != nil {
-		d, err = api.ParseDuration(text)
+		return Moment{}, bad(target, "'%s' is wrong: %v.", target, err)
 	}
-	if err != nil || d < 0 {
-		return Moment{}, bad(target, "'%s' is neither a date (RFC 3339) nor a duration like 1m30s or PT90S.", target)
-	}
-	return Moment{Media: d, Set: true}, nil
+	return Moment{UTC: utc, Media: d, Set: true}, nil
 }
 
 // makeAsset makes an asset whose files fill makes first, so that an asset that can be seen is complete.
