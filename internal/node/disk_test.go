@@ -385,7 +385,8 @@ func TestDiskIsSlow(t *testing.T) {
 			rnd := rand.New(rand.NewPCG(13, 0))
 			var mu sync.Mutex
 			disk.Fail(func(call int, op, path string) error {
-				if slow == "spool" && !strings.Contains(path, "events/") || slow == "recording" && !strings.Contains(path, "assets/") {
+				// Not syncs: who closes a directory waits for one with a mutex, which stops fake time.
+				if strings.HasPrefix(op, "sync") || slow == "spool" && !strings.Contains(path, "events/") || slow == "recording" && !strings.Contains(path, "assets/") {
 					return nil
 				}
 				mu.Lock()
