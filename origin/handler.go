@@ -251,6 +251,9 @@ func (h *Handler) playlist(w http.ResponseWriter, r *http.Request, c Served, key
 		return err
 	}
 	v, err := h.reload(r.Context(), c.Channel, key, d)
+	if err == nil && away(v) {
+		v, err = h.linger(r.Context(), c.Channel, key, d, v)
+	}
 	if err != nil {
 		return err
 	}

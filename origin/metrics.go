@@ -14,7 +14,7 @@ type Metrics struct {
 
 	Waiting    atomic.Int64 // requests that wait now: blocked reloads and held hints
 	Waited     atomic.Int64 // requests that have waited
-	Expired    atomic.Int64 // waits that ended at the time limit, with 503
+	Expired    atomic.Int64 // waits that ended at their time limit
 	Refused    atomic.Int64 // requests refused because too many were waiting, with 503
 	TurnedAway atomic.Int64 // connections refused because there are too many
 	Stalled    atomic.Int64 // connections dropped because the viewer did not read

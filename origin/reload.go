@@ -131,5 +131,23 @@ func advanceLimit(v *media.View) int64 {
 	return int64((3*time.Second + v.PartTarget - 1) / v.PartTarget)
 }
 
-// holdLimit is how long a request may be held: three target durations (8216bis 6.2.5.2).
-func holdLimit(v *media.View) time.Duration { return 3 * max(v.SegmentTarget, time.Second) }
+// holdLimit is how long a request may be held: three target durations (8216bis 6.2.5.2), or half of one while no encoder is there;
+// then a reload is answered with the playlist as it is. hls.js gives a request up after 0.8 target durations, and for good when that
+// happens three times (docs/adr/0004).
+func holdLimit(v *media.View) time.Duration {
+	d := max(v.SegmentTarget, time.Second)
+	if away(v) {
+		return d / 2
+	}
+	return 3 * d
+}
+
+// away reports whether no encoder is there, of a presentation with parts: nothing is being made and nothing hinted at.
+func away(v *media.View) bool {
+	for i := range v.Renditions {
+		if r := &v.Renditions[i]; r.Open != nil || r.Hint.Epoch != 0 {
+			return false
+		}
+	}
+	return v.PartTarget > 0 && !v.Ended
+}

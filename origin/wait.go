@@ -67,8 +67,28 @@ func (h *Handler) reload(ctx context.Context, c *Channel, key playlistKey, d dir
 	// What was not too far at first does not become so.
 	return h.until(ctx, c.p, v, func(v *media.View) bool {
 		r := v.Find(key.rendition)
-		return r == nil || d.judge(v, r) != wait
+		return r == nil || away(v) || d.judge(v, r) != wait
 	})
+}
+
+// linger is the rest of a reload during which no encoder is there: it may come back within the time that such a request is held;
+// otherwise the playlist is answered as it is. (It is not part of reload because each waiter's stack counts.)
+func (h *Handler) linger(ctx context.Context, c *Channel, key playlistKey, d directives, v *media.View) (*media.View, error) {
+	r := v.Find(key.rendition)
+	if r != nil && key.iframes {
+		d = d.iframes(r)
+	}
+	if r == nil || d.judge(v, r) != wait {
+		return v, nil
+	}
+	_, err := h.until(ctx, c.p, v, func(v *media.View) bool { return !away(v) })
+	if errors.Is(err, errExpired) {
+		return v, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return h.reload(ctx, c, key, d)
 }
 
 // open opens an object. A part that the playlist hints at is waited for until it is complete, or until the hint names

@@ -232,6 +232,35 @@ func TestTimeLimit(t *testing.T) {
 	})
 }
 
+// TestAway: while no encoder is there, a blocked reload is answered with the playlist as it is after half a target duration, sooner
+// than players give up; or with new media at once when the encoder comes back.
+func TestAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory(true)
+		m.steps(2*partsPerSegment + 1)
+		h := handlerOf(m, origin.Options{})
+		before := begin(t, h, "GET", base+"v1/media.m3u8?_HLS_msn=3&_HLS_part=0")
+		if before.answered(t) {
+			t.Fatal("answered too early")
+		}
+		m.lose()
+		lost := time.Now()
+		<-before.done
+		unchanged := body(t, ask(h, "GET", base+"v1/media.m3u8"))
+		if took := time.Since(lost); took != time.Second || before.w.Code != 200 || before.w.Body.String() != unchanged {
+			t.Errorf("answered %d after %v:\n%s", before.w.Code, took, before.w.Body)
+		}
+		after := begin(t, h, "GET", base+"v1/media.m3u8?_HLS_msn=3&_HLS_part=0")
+		if after.answered(t) {
+			t.Fatal("answered at once")
+		}
+		m.step()
+		if !after.answered(t) || after.w.Code != 200 || after.w.Body.String() == unchanged {
+			t.Errorf("when the encoder is back: %d\n%s", after.w.Code, after.w.Body)
+		}
+	})
+}
+
 func TestViewerLeaves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMemory(true)

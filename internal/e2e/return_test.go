@@ -75,8 +75,11 @@ func TestEncoderReturns(t *testing.T) {
 		}
 		for name, p := range pages {
 			s := p.Plays(t, 2, 20*time.Second)
-			if step.clip == small && s.Width != 640 || s.Starts != 1 {
-				t.Errorf("%s: %s shows a picture %d wide after %d starts", step.name, name, s.Width, s.Starts)
+			if step.clip == small { // a viewer who is behind the live edge comes to it later
+				s = p.Until(t, 20*time.Second, "the new picture size", func(s Stats) bool { return s.Width == 640 })
+			}
+			if s.Starts != 1 {
+				t.Errorf("%s: %s started %d times", step.name, name, s.Starts)
 			}
 			t.Logf("%s: %s went on, %d stalls, errors %v", step.name, s.Player, s.Stalls, s.Errors)
 		}

@@ -66,7 +66,7 @@ func newMetrics() *metrics {
 		{"headwater_origin_server_errors_total", "Answers 5xx.", &m.origin.ServerError},
 		{"headwater_origin_bytes_total", "Bytes of bodies sent.", &m.origin.Bytes},
 		{"headwater_origin_waits_total", "Requests that have waited for a part or segment.", &m.origin.Waited},
-		{"headwater_origin_waits_expired_total", "Waits that ended at the time limit, with 503.", &m.origin.Expired},
+		{"headwater_origin_waits_expired_total", "Waits that ended at their time limit.", &m.origin.Expired},
 		{"headwater_origin_waits_refused_total", "Requests refused because too many were waiting, with 503.", &m.origin.Refused},
 		{"headwater_origin_turned_away_total", "Connections of viewers refused because there were too many.", &m.origin.TurnedAway},
 		{"headwater_origin_stalled_total", "Connections dropped because the viewer did not read.", &m.origin.Stalled},

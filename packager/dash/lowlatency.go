@@ -30,9 +30,9 @@ const (
 	lowLatencyBuffer = time.Second
 )
 
-// seekFrom is Latency@max, from which on dash.js seeks towards the live edge instead of playing faster, in halves of the target.
-// It is more than an encoder's absence of five seconds, in which there is nothing to seek to (docs/adr/0004).
-const seekFrom = 7
+// seekFrom is Latency@max, from which on dash.js seeks towards the live edge instead of playing faster, in targets. It is more
+// than an encoder's absence of five seconds, in which there is nothing to seek to (docs/adr/0004).
+const seekFrom = 4
 
 // Playback rates that nobody notices (DASH-IF Low-Latency Modes).
 const slowest, fastest = 0.96, 1.04
@@ -143,7 +143,7 @@ func describeLatency(m *mpd.MPD, v *media.View) {
 	ms := func(d time.Duration) *uint32 { return mpd.Ptr(uint32(d / time.Millisecond)) }
 	m.ServiceDescription = []*mpd.ServiceDescriptionType{{
 		Latencies: []*mpd.LatencyType{{
-			ReferenceId: *m.Periods[len(m.Periods)-1].AdaptationSets[0].Id, Target: ms(t), Min: ms(t * 3 / 4), Max: ms(seekFrom * t / 2),
+			ReferenceId: *m.Periods[len(m.Periods)-1].AdaptationSets[0].Id, Target: ms(t), Min: ms(t * 3 / 4), Max: ms(seekFrom * t),
 		}},
 		PlaybackRates: []*mpd.PlaybackRateType{{Min: slowest, Max: fastest}},
 	}}
