@@ -268,7 +268,9 @@ func (h *Handler) playlist(w http.ResponseWriter, r *http.Request, c Served, key
 	switch {
 	case doc.ended:
 	case d.present:
-		cache = doc.held
+		if cache = doc.held; away(v) {
+			cache = h.values.brief // what was asked for may come any moment: no cache is to answer with this then
+		}
 	case v.SegmentTarget >= 2*time.Second: // at most half a target duration
 		cache = h.values.brief
 	default:

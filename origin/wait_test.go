@@ -250,6 +250,9 @@ func TestAway(t *testing.T) {
 		if took := time.Since(lost); took != time.Second || before.w.Code != 200 || before.w.Body.String() != unchanged {
 			t.Errorf("answered %d after %v:\n%s", before.w.Code, took, before.w.Body)
 		}
+		if cache := before.w.Header().Get("Cache-Control"); cache != "public, max-age=1" {
+			t.Errorf("an answer that is not what was asked for: Cache-Control %q", cache)
+		}
 		after := begin(t, h, "GET", base+"v1/media.m3u8?_HLS_msn=3&_HLS_part=0")
 		if after.answered(t) {
 			t.Fatal("answered at once")
