@@ -98,6 +98,11 @@ func TestWatchPage(t *testing.T) {
 			t.Errorf("figures of %s: %s", s.Player, shown)
 		}
 	}
+	// A picture that stands still while the sound goes on is no playing.
+	hls.Eval(t, `{ const p = HTMLVideoElement.prototype; window.counted = p.getVideoPlaybackQuality; p.getVideoPlaybackQuality = () => ({ totalVideoFrames: 7, droppedVideoFrames: 0 }); }`)
+	hls.Until(t, 20*time.Second, "another start", func(s Stats) bool { return s.Starts == 2 })
+	hls.Eval(t, `{ HTMLVideoElement.prototype.getVideoPlaybackQuality = window.counted; }`)
+	hls.Plays(t, 2, 20*time.Second)
 	shaka := b.Open(t, origin.URL+"/players/defaults.html?player=shaka&src=/live.ism/manifest.mpd")
 	shaka.Plays(t, 3, 30*time.Second)
 	shaka.Close()

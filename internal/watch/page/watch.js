@@ -120,7 +120,7 @@ async function play(kind, url, signal) {
   video.addEventListener('ended', ended);
   signal.addEventListener('abort', aborted);
   const watchdog = watchProgress(() => {
-    remember(begun ? 'Playback stood still although there is new media.' : 'Playback did not begin.', `at ${video.currentTime.toFixed(3)}`, false);
+    remember(begun ? 'The picture stood still although there is new media.' : 'Playback did not begin.', `at ${video.currentTime.toFixed(3)}`, false);
     finish('stuck');
   });
   try {
@@ -145,14 +145,25 @@ async function play(kind, url, signal) {
 }
 
 // watchProgress calls stuck once when the playhead has not moved for a while although there is media to play or new
-// media was announced meanwhile, or when no picture came at all.
+// media was announced meanwhile, when it has moved but the picture has not, or when no picture came at all.
 function watchProgress(stuck) {
   let time = -1;
   let since = performance.now();
   let edge = '';
   let called = false;
+  let pictures = 0;
+  let unseen = 0; // seconds played since the last picture
   return setInterval(() => {
     const now = performance.now();
+    const step = video.currentTime - time;
+    const count = video.getVideoPlaybackQuality?.().totalVideoFrames ?? 0;
+    if (count !== pictures || video.seeking || document.hidden) unseen = 0;
+    else if (count > 0 && step > 0 && step < 2) unseen += step;
+    pictures = count;
+    if (!called && unseen * 1000 > stuckAfter) {
+      called = true;
+      stuck();
+    }
     if (video.currentTime !== time || (video.paused && begun) || video.ended || !current) {
       time = video.currentTime;
       since = now;
