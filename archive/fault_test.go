@@ -63,12 +63,7 @@ func newFaultRig(t *testing.T, base string, sync time.Duration, boot string, ask
 
 func (r *faultRig) begin() {
 	r.t.Helper()
-	track := func(k media.Kind) media.Track { return media.Track{Kind: k, Timescale: storetest.Scale, Codec: "x"} }
-	start, err := r.tl.Begin([]string{"v1", "a1"}, []media.Init{{Track: track(media.Video), Body: []byte("v")}, {Track: track(media.Audio), Body: []byte("a")}}, time.Duration(r.at)*time.Millisecond)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	r.at = start.Milliseconds()
+	r.at = begin(r.t, r.tl, r.at)
 }
 
 // feed writes n parts of 200 ms to both renditions, ten to a segment.

@@ -86,12 +86,18 @@ func (r *rig) record() {
 
 func (r *rig) begin() {
 	r.t.Helper()
+	r.at = begin(r.t, r.tl, r.at)
+}
+
+// begin begins a range of a picture and a sound at ms, or as soon afterwards as the timeline allows, and returns when.
+func begin(t *testing.T, tl *timeline.Timeline, ms int64) int64 {
+	t.Helper()
 	track := func(k media.Kind) media.Track { return media.Track{Kind: k, Timescale: storetest.Scale, Codec: "x"} }
-	start, err := r.tl.Begin([]string{"v1", "a1"}, []media.Init{{Track: track(media.Video), Body: []byte("v")}, {Track: track(media.Audio), Body: []byte("a")}}, time.Duration(r.at)*time.Millisecond)
+	start, err := tl.Begin([]string{"v1", "a1"}, []media.Init{{Track: track(media.Video), Body: []byte("v")}, {Track: track(media.Audio), Body: []byte("a")}}, time.Duration(ms)*time.Millisecond)
 	if err != nil {
-		r.t.Fatal(err)
+		t.Fatal(err)
 	}
-	r.at = start.Milliseconds()
+	return start.Milliseconds()
 }
 
 // feed writes n parts of 200 ms to both renditions, ten to a segment.

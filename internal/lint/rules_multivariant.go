@@ -70,19 +70,9 @@ func multivariantRules() []Rule {
 				return ""
 			})},
 		{ID: "MV-RES", Level: Should, Says: "Variants with video have RESOLUTION", Hurts: "Players cannot cap by the size of the screen and start with the wrong variant", Clause: "Apple authoring 9.2",
-			Fix: "Give the display size as WxH", multivariant: anyVariant(func(v Variant) string {
-				if v.hasVideo() && !v.has("RESOLUTION") {
-					return "no RESOLUTION"
-				}
-				return ""
-			})},
+			Fix: "Give the display size as WxH", multivariant: videoHas("RESOLUTION")},
 		{ID: "MV-FPS", Level: Should, Says: "Variants with video have FRAME-RATE", Hurts: "Apple TV cannot match the display; variants above 30 fps may be chosen on devices that cannot play them", Clause: "Apple authoring 9.15",
-			Fix: "Give the highest frame rate with three decimals", multivariant: anyVariant(func(v Variant) string {
-				if v.hasVideo() && !v.has("FRAME-RATE") {
-					return "no FRAME-RATE"
-				}
-				return ""
-			})},
+			Fix: "Give the highest frame rate with three decimals", multivariant: videoHas("FRAME-RATE")},
 		{ID: "MV-GROUP", Level: Must, Says: "AUDIO, VIDEO, SUBTITLES and CLOSED-CAPTIONS name groups that exist", Hurts: "AVPlayer refuses the playlist; hls.js plays without sound", Clause: "8216bis 4.4.6.2.1",
 			Fix: "Add the EXT-X-MEDIA of that TYPE and GROUP-ID, or drop the attribute", multivariant: checkGroups},
 		{ID: "MV-MEDIA", Level: Must, Says: "EXT-X-MEDIA has TYPE, GROUP-ID and a NAME that is unique in its group", Hurts: "Audio and subtitle menus are wrong or empty; AVPlayer refuses the playlist", Clause: "8216bis 4.4.6.1",
@@ -97,12 +87,7 @@ func multivariantRules() []Rule {
 				return ""
 			}},
 		{ID: "MV-CC", Level: Should, Says: "Variants say CLOSED-CAPTIONS, NONE when there are none", Hurts: "Safari shows a captions menu that leads nowhere", Clause: "8216bis 4.4.6.2; Apple authoring 8.9",
-			Fix: "Add CLOSED-CAPTIONS=NONE, without quotes, to every variant", multivariant: anyVariant(func(v Variant) string {
-				if v.hasVideo() && !v.has("CLOSED-CAPTIONS") {
-					return "no CLOSED-CAPTIONS"
-				}
-				return ""
-			})},
+			Fix: "Add CLOSED-CAPTIONS=NONE, without quotes, to every variant", multivariant: videoHas("CLOSED-CAPTIONS")},
 		{ID: "MV-INDEP", Level: Should, Says: "The multivariant playlist has EXT-X-INDEPENDENT-SEGMENTS", Hurts: "AVPlayer switches and seeks more slowly, because it may not begin at any segment", Clause: "8216bis 4.4.2.1; Apple authoring 9.11",
 			Fix: "Add the tag when every segment begins with a sync sample", multivariant: func(m *Multivariant) string {
 				if !m.Independent {
@@ -156,4 +141,14 @@ func checkMedia(m *Multivariant) string {
 		defaults[group] = defaults[group] || a.text("DEFAULT") == "YES"
 	}
 	return ""
+}
+
+// videoHas finds variants with video that lack an attribute.
+func videoHas(attribute string) func(*Multivariant) string {
+	return anyVariant(func(v Variant) string {
+		if v.hasVideo() && !v.has(attribute) {
+			return "no " + attribute
+		}
+		return ""
+	})
 }

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"encoding/base64"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -117,19 +115,7 @@ func TestEventsGolden(t *testing.T) {
 	v.Events = cues()
 	w := dash.NewWriter()
 	got := render(t, w, v)
-	file := filepath.Join("testdata", "events.mpd")
-	if *update {
-		if err := os.WriteFile(file, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, want) {
-		t.Errorf("%s differs; got:\n%s", file, got)
-	}
+	golden(t, "events.mpd", got)
 	// A View that only adds an event makes another MPD, one that adds nothing the same.
 	v.Events = v.Events[:len(v.Events):len(v.Events)]
 	if again := render(t, w, v); &again[0] != &got[0] {
