@@ -1,9 +1,23 @@
 package api
 
+import (
+	"bytes"
+	"encoding/json"
+)
+
 // LocatorAccess says who may watch what a streaming locator publishes. It is Headwater's own: AMS restricts the keys of
 // encrypted media, by the same shape (ContentKeyPolicyTokenRestriction).
 type LocatorAccess struct {
 	TokenRestriction *TokenRestriction `json:"tokenRestriction,omitempty"`
+}
+
+// UnmarshalJSON implements json.Unmarshaler. Unlike elsewhere unknown members are refused: a restriction that is misspelt must not
+// leave the door open.
+func (a *LocatorAccess) UnmarshalJSON(b []byte) error {
+	type plain LocatorAccess
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	return d.Decode((*plain)(a))
 }
 
 // TokenRestriction is what a token (JWT) has to be like. Audience is the locator's streamingLocatorId when it is left out.

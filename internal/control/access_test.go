@@ -46,6 +46,8 @@ func TestLocatorAccess(t *testing.T) {
 		`{"tokenRestriction":{"primaryVerificationKey":` + symmetric(secret) + `,"restrictionTokenType":"Swt"}}`:               "has to be Jwt",
 		`{"tokenRestriction":{"primaryVerificationKey":{"@odata.type":"#Microsoft.Media.ContentKeyPolicySymmetricTokenKey"}}}`: "keyValue", // as it was read
 		`{"tokenRestriction":7}`: "",
+		`{"tokenRestrictions":{"primaryVerificationKey":` + symmetric(secret) + `}}`:             "tokenRestrictions", // it would let everybody in
+		`{"tokenRestriction":{"primaryVerificationKey":` + symmetric(secret) + `,"isuer":"me"}}`: "isuer",
 	} {
 		for path, body := range map[string]string{"~/streamingLocators/l/setAccess": body, "~/streamingLocators/m": head + `,"access":` + body + `}}`} {
 			method := "POST"
