@@ -24,7 +24,7 @@ run: build
 # The end-to-end tests come last and alone: some of them measure time.
 test: setup check
 	$(GO) test -race -timeout 10m $$($(GO) list ./... | grep -v /internal/e2e$$)
-	$(GO) test -race -timeout 12m ./internal/e2e
+	$(GO) test -race -parallel 3 -timeout 12m ./internal/e2e
 
 setup:
 	./scripts/setup.sh

@@ -47,6 +47,7 @@ func followed[T any](t *testing.T) func(*azruntime.Poller[T], error) T {
 // daemon's own certificate and over plain HTTP, with ffmpeg as encoder and players in a browser: each step does on the
 // wire what it says.
 func TestAzureWorkflow(t *testing.T) {
+	t.Parallel()
 	for name, flags := range map[string][]string{"https": {"--control-tls", "self"}, "http": nil} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

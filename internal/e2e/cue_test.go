@@ -143,6 +143,7 @@ func id3(text string) []byte {
 // TestTimedMetadata: an SCTE 35 cue, an ID3 tag and a simple cue that an encoder announces fire in hls.js and dash.js at their
 // media time, and everything that is said of them keeps to the standards.
 func TestTimedMetadata(t *testing.T) {
+	t.Parallel()
 	begin(t, 5*time.Minute)
 	if _, err := conform(); err != nil {
 		t.Fatal(err)

@@ -19,8 +19,16 @@ func TestLowLatency(t *testing.T) {
 	c.Shows(t, c.Public, 4*time.Second, 30*time.Second)
 	// How late an answer is says as much of the other tests that run as of the origin: ../shared/bench measures that.
 	late := []string{"LL-BLOCK-FAST", "LL-HINT-BURST", "LL-CADENCE"}
-	t.Run("hls", func(t *testing.T) { check(t, 80*time.Second, late, "hls", HLS(c.Public), "-for", "20s", "-ll") })
-	t.Run("dash", func(t *testing.T) { check(t, 80*time.Second, nil, "dash", DASH(c.Public), "-for", "20s", "-ll") })
+	t.Run("conformance", func(t *testing.T) {
+		t.Run("hls", func(t *testing.T) {
+			t.Parallel()
+			check(t, 80*time.Second, late, "hls", HLS(c.Public), "-for", "20s", "-ll")
+		})
+		t.Run("dash", func(t *testing.T) {
+			t.Parallel()
+			check(t, 80*time.Second, nil, "dash", DASH(c.Public), "-for", "20s", "-ll")
+		})
+	})
 	t.Run("players", func(t *testing.T) {
 		b := NewBrowser(t)
 		pages := plainOrigin(t, t.TempDir())

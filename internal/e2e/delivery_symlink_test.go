@@ -12,6 +12,7 @@ import (
 // TestSymlinkInAsset is the end of case 48: who can write into an asset directory still cannot make the origin read what
 // lies outside of it.
 func TestSymlinkInAsset(t *testing.T) {
+	t.Parallel()
 	begin(t, 2*time.Minute)
 	d := StartDaemon(t)
 	c := NewChannel(t, d, "links")

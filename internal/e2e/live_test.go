@@ -21,24 +21,25 @@ func TestLive(t *testing.T) {
 
 	t.Run("objects", func(t *testing.T) { sameEverywhere(t, c) })
 	t.Run("players", func(t *testing.T) { playersPlay(t, c) })
-	t.Run("vlc", func(t *testing.T) { vlcPlays(t, HLS(c.Public), 8) })
-	t.Run("ffprobe", func(t *testing.T) {
-		for _, u := range []string{HLS(c.Preview), DASH(c.Preview)} {
-			packets, _ := probe(5*time.Second, u) // a live stream has no end: it is stopped
-			contiguous(t, u, asOfFFmpeg(packets))
-		}
-	})
-	// The low-latency rules (LL, LLD) belong to the delivery issue.
+	// The low-latency rules (LL, LLD) are TestLowLatency's.
 	spared := []string{"LL-", "LLD-"}
-	t.Run("conformance", func(t *testing.T) {
-		t.Run("hls", func(t *testing.T) {
-			t.Parallel()
-			check(t, 80*time.Second, spared, "hls", HLS(c.Public), "-for", "25s", "-ll")
-		})
-		t.Run("dash", func(t *testing.T) {
-			t.Parallel()
-			check(t, 80*time.Second, spared, "dash", DASH(c.Public), "-for", "25s")
-		})
+	t.Run("together", func(t *testing.T) {
+		for name, test := range map[string]func(t *testing.T){
+			"vlc": func(t *testing.T) { vlcPlays(t, HLS(c.Public), 8) },
+			"ffprobe": func(t *testing.T) {
+				for _, u := range []string{HLS(c.Preview), DASH(c.Preview)} {
+					packets, _ := probe(5*time.Second, u) // a live stream has no end: it is stopped
+					contiguous(t, u, asOfFFmpeg(packets))
+				}
+			},
+			"conformance of HLS":  func(t *testing.T) { check(t, 80*time.Second, spared, "hls", HLS(c.Public), "-for", "25s", "-ll") },
+			"conformance of DASH": func(t *testing.T) { check(t, 80*time.Second, spared, "dash", DASH(c.Public), "-for", "25s") },
+		} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				test(t)
+			})
+		}
 	})
 	encoder.Alive(t)
 	d.Alive(t)
