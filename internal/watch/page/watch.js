@@ -105,7 +105,7 @@ async function play(kind, url, signal) {
   const finished = new Promise((resolve) => { finish = resolve; });
   const poll = setInterval(async () => {
     // The last picture stays, and one can seek back, until there is something new.
-    if (video.ended && (await goesOn(kind, url, signal)) && video.ended) finish('again');
+    if (atEnd() && (await goesOn(kind, url, signal)) && atEnd()) finish('again');
   }, pollEnded);
   const report = {
     fatal(words, details) {
@@ -164,7 +164,7 @@ function watchProgress(stuck) {
       called = true;
       stuck();
     }
-    if (video.currentTime !== time || (video.paused && begun) || video.ended || !current) {
+    if (video.currentTime !== time || (video.paused && begun) || atEnd() || !current) {
       time = video.currentTime;
       since = now;
       edge = current?.edge() ?? '';
@@ -174,6 +174,8 @@ function watchProgress(stuck) {
     }
   }, 500);
 }
+
+const atEnd = () => video.ended || (video.paused && video.duration - video.currentTime < 0.01);
 
 // goesOn reports whether an ended stream is live again.
 async function goesOn(kind, url, signal) {
@@ -243,7 +245,9 @@ function watchElement() {
     say('stalled', 'Waiting for media…');
   });
   video.addEventListener('pause', () => {
-    if (begun && !video.ended) say('paused', 'Paused.');
+    // dash.js may see the end before the element does, and pauses it a microsecond short of it.
+    if (begun && atEnd()) say('ended', 'The stream has ended.');
+    else if (begun) say('paused', 'Paused.');
   });
   video.addEventListener('emptied', () => { stalledSince = 0; });
 }
