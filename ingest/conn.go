@@ -68,8 +68,6 @@ type conn struct {
 	stream  uint32
 	session Session
 	demux   *demuxer
-	size    int    // of the media message that the library is about to deliver
-	buf     []byte // its bytes
 
 	mu     sync.Mutex // guards the fields below
 	epoch  uint64     // counts publishes, so that an old Kick cannot end a new one
@@ -103,7 +101,7 @@ func (c *conn) OnServe(lib *rtmp.Conn) {
 	_ = s.PeerState().SetAckWindowSize(-2)
 }
 
-// handle looks at each message before the library may see it.
+// handle takes each message: media and metadata go to the session, commands to the library if it should see them.
 func (c *conn) handle(m *message) (forward bool, err error) {
 	defer c.recover(&err)
 	if c.session == nil {
@@ -120,9 +118,15 @@ func (c *conn) handle(m *message) (forward bool, err error) {
 			c.counters.drop(DropUnpublished)
 			return false, nil
 		}
-		m.stream = c.stream // some encoders name another one
-		c.size = len(m.payload)
-		return true, nil
+		// Whatever message stream it names: some encoders name another one. The library has no part in it.
+		kind := media.Video
+		if m.typ == typeAudio {
+			kind = media.Audio
+		}
+		if err := c.demux.message(kind, m.timestamp, m.payload); err != nil {
+			return false, c.refuse(err)
+		}
+		return false, nil
 	case typeData, typeDataAMF3:
 		if c.session != nil {
 			if err := c.demux.data(m.timestamp, unwrapAMF3(m)); err != nil {
@@ -252,30 +256,6 @@ func isProtocol(err error) bool {
 		}
 	}
 	return false
-}
-
-// OnAudio takes an audio message from the library.
-func (c *conn) OnAudio(ts uint32, payload io.Reader) error { return c.media(media.Audio, ts, payload) }
-
-// OnVideo takes a video message from the library.
-func (c *conn) OnVideo(ts uint32, payload io.Reader) error { return c.media(media.Video, ts, payload) }
-
-func (c *conn) media(kind media.Kind, ts uint32, payload io.Reader) (err error) {
-	defer c.recover(&err)
-	if c.session == nil {
-		return nil
-	}
-	if cap(c.buf) < c.size {
-		c.buf = make([]byte, c.size+c.size/4)
-	}
-	b := c.buf[:c.size]
-	if _, err := io.ReadFull(payload, b); err != nil {
-		return fmt.Errorf("read a media message from the library: %w", err)
-	}
-	if err := c.demux.message(kind, ts, b); err != nil {
-		return c.refuse(err)
-	}
-	return nil
 }
 
 // unpublish ends the publish, if there is one.

@@ -4,7 +4,8 @@
 //
 // One connection is one goroutine, from socket to Session:
 //
-//	socket → inbuf → chunkReader → guard ─► go-rtmp (handshake, state machine, replies) ─► conn → demuxer → Session
+//	socket → inbuf → chunkReader → guard ─┬► conn → demuxer → Session (audio, video, metadata)
+//	                                      └► go-rtmp (handshake, commands: state machine and replies)
 //
 // The guard (guard.go, chunk.go, amf.go) is there because the library may not see raw bytes: it dies of lying AMF
 // counts, nested objects, extended timestamps and more (spec/dependencies.md, 1.2). Behind the guard it sees whole

@@ -14,6 +14,7 @@ import (
 const (
 	handshakeSize = 1 + 1536 + 1536 // C0, C1 and C2 (RTMP 1.0, 5.2)
 	readBuffer    = 16 << 10
+	mediaBuffer   = 64 << 10               // of one that sends media
 	lingerTime    = 500 * time.Millisecond // for the peer to read a last status
 	lingerBytes   = 8 << 20
 	kickTime      = 2 * time.Second // after which a kicked connection is cut, status or not
@@ -48,6 +49,7 @@ type guard struct {
 	media   time.Time                                  // of the last media message
 	linger  bool                                       // a status was sent: give the peer time to read it
 	phase   time.Time                                  // when the current phase must be over, zero while media flows
+	armed   time.Time                                  // the socket's read deadline, but for that of a kick
 	reading error                                      // sticky
 
 	mu     sync.Mutex // guards the fields below and the socket's read deadline
@@ -71,26 +73,42 @@ func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
 // readSocket reads from the socket under the deadline of the phase.
 func (g *guard) readSocket(p []byte) (int, error) {
+	for {
+		due, err := g.arm()
+		if err != nil {
+			return 0, err
+		}
+		n, err := g.nc.Read(p)
+		g.chunks.counters.bytes.Add(uint64(n))
+		if n == 0 && errors.Is(err, os.ErrDeadlineExceeded) && time.Now().Before(due) && !g.isKicked() {
+			g.armed = time.Time{} // that was the deadline of a read before this one
+			continue
+		}
+		return n, err
+	}
+}
+
+// arm sees to it that the next read ends when it is due. A socket's deadline that is earlier stays: moving it costs more
+// than to find out, once in a while, that it was that of an earlier read.
+func (g *guard) arm() (due time.Time, err error) {
 	g.mu.Lock()
+	defer g.mu.Unlock()
 	g.now = time.Now()
-	d := g.phase
-	if d.IsZero() {
-		d = g.now.Add(g.limits.Idle)
-		if s := g.media.Add(g.limits.Stall); s.Before(d) {
-			d = s
+	due = g.phase
+	if due.IsZero() {
+		due = g.now.Add(g.limits.Idle)
+		if s := g.media.Add(g.limits.Stall); s.Before(due) {
+			due = s
 		}
 	}
 	if g.kicked {
-		d = g.now
+		due = g.now
 	}
-	err := g.nc.SetReadDeadline(d)
-	g.mu.Unlock()
-	if err != nil {
-		return 0, err
+	if g.armed.IsZero() || due.Before(g.armed) {
+		g.armed = due
+		err = g.nc.SetReadDeadline(due)
 	}
-	n, err := g.nc.Read(p)
-	g.chunks.counters.bytes.Add(uint64(n))
-	return n, err
+	return due, err
 }
 
 // await begins a phase that must be over in d.
@@ -100,6 +118,9 @@ func (g *guard) await(d time.Duration) {
 
 // flowing ends the phases: from now on Idle and Stall hold.
 func (g *guard) flowing() {
+	if !g.phase.IsZero() {
+		g.in.grow(mediaBuffer)
+	}
 	g.media, g.phase = g.now, time.Time{}
 }
 
@@ -201,11 +222,7 @@ func (g *guard) advance() error {
 	if err != nil || !forward {
 		return err
 	}
-	id := byte(3)
-	if m.typ == typeAudio || m.typ == typeVideo {
-		id = 4
-	}
-	g.pass(id, &m)
+	g.pass(3, &m)
 	return nil
 }
 

@@ -30,6 +30,16 @@ func (s *inbuf) need(n int) error {
 	return nil
 }
 
+// grow makes the buffer as large as size.
+func (s *inbuf) grow(size int) {
+	if size <= len(s.b) {
+		return
+	}
+	b := make([]byte, size)
+	s.end = copy(b, s.b[s.pos:s.end])
+	s.b, s.pos = b, 0
+}
+
 // peek returns the available bytes.
 func (s *inbuf) peek() []byte { return s.b[s.pos:s.end] }
 
