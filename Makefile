@@ -4,10 +4,10 @@
 # make soak    24 hours of media in fake time with a random fault at every turn, 10 real minutes over sockets, 200 kills
 # make check   the static checks alone
 # make short   the tests that need nothing but Go
-# make demo-clip, make players   make testdata/demo.flv and internal/watch/vendor anew
+# make demo-clip, make players   make testdata/demo.flv, and what the pages have from npm, anew
 
 GO ?= go
-SOURCES := $(shell find . -name '*.go' -not -path './node_modules/*') go.mod go.sum $(wildcard internal/watch/page/* internal/watch/vendor/*)
+SOURCES := $(shell find . -name '*.go' -not -path './node_modules/*') go.mod go.sum $(wildcard internal/watch/page/* internal/watch/vendor/* internal/console/page/* internal/console/vendor/*)
 
 .PHONY: all build run test setup check short bench soak demo-clip players clean
 

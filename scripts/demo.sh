@@ -72,6 +72,7 @@ cat <<TEXT
 
 A clip is being sent to the event at this moment. To send your own picture, stop this, or start another event:
   ./headwater --data-dir $data --control $control live start NAME
+Console: $control/console/ (sign in with the token in $data/control.token)
 Logs: $data/serve.log, $data/publish.log. Ctrl-C ends the demo.
 TEXT
 # Either of them ending by itself ends the demo.

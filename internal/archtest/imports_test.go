@@ -38,8 +38,11 @@ var rooms = map[string][]string{
 	"internal/node": {everything},
 	"cmd/headwater": {"api", "internal/lint", "internal/node", "locator"},
 
+	"internal/webfile": {},
+	"internal/watch":   {"internal/webfile"},
+	"internal/console": {"api", "internal/watch", "internal/webfile"},
+
 	"internal/lint":     {},
-	"internal/watch":    {},
 	"internal/archtest": {},
 	"internal/e2e":      {},
 }

@@ -22,6 +22,7 @@ import (
 	"headwater.stream/api"
 	"headwater.stream/archive/fsstore"
 	"headwater.stream/ingest"
+	"headwater.stream/internal/console"
 	"headwater.stream/internal/control"
 	"headwater.stream/internal/state/boltstate"
 	"headwater.stream/internal/watch"
@@ -247,7 +248,10 @@ func (n *node) serve(ctx context.Context) error {
 	originServer := origin.NewServer(n.originHandler())
 	originServer.ConnState = n.viewers.ConnState
 	originServer.BaseContext = func(net.Listener) context.Context { return viewers }
-	apiServer := origin.NewServer(n.controlHandler())
+	leaving, leave := context.WithCancel(context.WithoutCancel(ctx))
+	defer leave()
+	apiServer := origin.NewServer(n.controlHandler(leaving))
+	apiServer.RegisterOnShutdown(leave)
 	apiServer.MaxHeaderBytes = maxControlHeader
 	originServer.ErrorLog = slog.NewLogLogger(log.Handler(), slog.LevelDebug) // what strangers' connections get wrong
 	apiServer.ErrorLog = originServer.ErrorLog
@@ -272,7 +276,7 @@ func (n *node) serve(ctx context.Context) error {
 		if err := n.writeReady(); err != nil {
 			cancel(err)
 		} else {
-			log.Info("ready", "origin", n.ready.Origin, "control", n.ready.Control, "rtmp", n.ready.Ingest, "data", n.cfg.DataDir)
+			log.Info("ready", "origin", n.ready.Origin, "control", n.ready.Control, "console", n.ready.Control+console.Root, "rtmp", n.ready.Ingest, "data", n.cfg.DataDir)
 		}
 	}
 	<-ctx.Done()
@@ -363,11 +367,13 @@ func (n *node) originHandler() http.Handler {
 	})
 }
 
-// controlHandler serves the control API, and the metrics behind the same token.
-func (n *node) controlHandler() http.Handler {
+// controlHandler serves the control API, the metrics behind the same token, and the console. What consoles wait for ends with
+// leaving.
+func (n *node) controlHandler(leaving context.Context) http.Handler {
 	tokens := api.AnyToken(api.SingleToken(n.token), n.control.CheckToken)
 	metrics := promhttp.HandlerFor(n.metrics.registry, promhttp.HandlerOpts{})
-	return api.Handler(n.control, api.HandlerOptions{Tokens: tokens, Ready: n.control.Ready, Metrics: metrics, TrustForwarded: n.cfg.TrustForwarded, Log: n.cfg.Log})
+	control := api.Handler(n.control, api.HandlerOptions{Tokens: tokens, Ready: n.control.Ready, Metrics: metrics, TrustForwarded: n.cfg.TrustForwarded, Log: n.cfg.Log})
+	return n.withConsole(control, tokens, leaving)
 }
 
 // firstApply tells when the first Apply has returned.
