@@ -139,6 +139,8 @@ func (d *describer) schema(t reflect.Type) document {
 		return document{"type": "string"}
 	case reflect.Bool:
 		return document{"type": "boolean"}
+	case reflect.Float64:
+		return document{"type": "number"}
 	case reflect.Int32:
 		return document{"type": "integer", "format": "int32"}
 	case reflect.Slice:

@@ -34,10 +34,19 @@ func (d Drop) String() string {
 type Counters struct {
 	bytes, messages, video, audio atomic.Uint64
 	dropped                       [drops]atomic.Uint64
+	software                      atomic.Pointer[string]
 }
 
 // Bytes returns how many bytes were received, of the whole protocol.
 func (c *Counters) Bytes() uint64 { return c.bytes.Load() }
+
+// Software returns what the encoder calls itself in onMetaData, sanitized for logs; "" when it does not.
+func (c *Counters) Software() string {
+	if s := c.software.Load(); s != nil {
+		return *s
+	}
+	return ""
+}
 
 // Messages returns how many complete RTMP messages were received.
 func (c *Counters) Messages() uint64 { return c.messages.Load() }

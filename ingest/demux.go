@@ -59,7 +59,9 @@ func (d *demuxer) data(ts uint32, b []byte) error {
 	r := amfReader{b: b, depth: d.limits.MetadataDepth, count: d.limits.Values}
 	name, err := dataName(&r)
 	if err == nil && name == "onMetaData" {
-		err = d.hints.read(&r)
+		if err = d.hints.read(&r); d.hints.software != d.counters.Software() {
+			d.counters.software.Store(new(d.hints.software))
+		}
 	}
 	if err != nil {
 		d.counters.drop(DropMetadata)

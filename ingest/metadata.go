@@ -11,6 +11,7 @@ type hints struct {
 	seen                 bool // onMetaData came
 	video, audio         bool // it speaks of video, of audio
 	videoKbit, audioKbit float64
+	software             string // its name
 }
 
 // queryHints takes the bit rates from a query such as "videodatarate=6000".
@@ -43,6 +44,9 @@ func (h *hints) read(r *amfReader) error {
 	}
 	o, _ := v.(amfProperties)
 	h.seen = true
+	if name, ok := o.get("encoder").(string); ok {
+		h.software = sanitize(name)
+	}
 	h.video = claims(o, "videocodecid", "width", "framerate")
 	h.audio = claims(o, "audiocodecid", "audiosamplerate", "audiochannels")
 	if n, ok := o.get("videodatarate").(float64); ok {

@@ -14,7 +14,7 @@ import (
 
 func (a *app) eventCommand() *cobra.Command {
 	return group("event", "Live events: what an encoder sends to",
-		a.eventCreate(), a.eventList(), a.eventShow(), a.eventUpdate(), a.eventStop(), a.eventDelete(), a.eventStatus(), a.eventEvents(), a.eventHeartbeats(),
+		a.eventCreate(), a.eventList(), a.eventShow(), a.eventUpdate(), a.eventStop(), a.eventDelete(), a.eventStatus(), a.eventDoctor(), a.eventEvents(), a.eventHeartbeats(),
 		a.eventVerb("start", "Start a live event: encoders are admitted", "started", func(ctx context.Context, c *api.Client, name string) error {
 			return c.StartLiveEvent(ctx, name)
 		}),

@@ -19,6 +19,7 @@ import (
 
 	"headwater.stream/api"
 	"headwater.stream/internal/control"
+	"headwater.stream/internal/doctor"
 	"headwater.stream/internal/state/memstate"
 )
 
@@ -30,6 +31,8 @@ func TestMain(m *testing.M) {
 type stillRuntime struct{}
 
 func (stillRuntime) Apply(context.Context, control.Desired) map[string]error { return nil }
+func (stillRuntime) Examine(string) *doctor.Report                           { return nil }
+
 func (stillRuntime) AssetTracks(string) ([]control.RecordedTrack, error) {
 	return nil, nil
 }

@@ -12,6 +12,7 @@ var rooms = map[string][]string{
 	"internal/media":    {},
 	"internal/filter":   {"internal/media"},
 	"internal/timeline": {"internal/media"},
+	"internal/doctor":   {"internal/media"},
 
 	"ingest":        {"internal/media"},
 	"packager/cmaf": {"internal/media"},
@@ -29,7 +30,7 @@ var rooms = map[string][]string{
 
 	"api":                      {},
 	"internal/access":          {"api"},
-	"internal/control":         {"api", "internal/access", "internal/filter", "internal/state", "locator"},
+	"internal/control":         {"api", "internal/access", "internal/doctor", "internal/filter", "internal/state", "locator"},
 	"internal/state":           {},
 	"internal/state/boltstate": {"internal/state"},
 	"internal/state/memstate":  {"internal/state"},
@@ -99,7 +100,7 @@ func TestImports(t *testing.T) {
 }
 
 // pure are the rooms that get everything by argument: no I/O, no clock, no goroutine.
-var pure = []string{"packager", "locator", "internal/media"}
+var pure = []string{"packager", "locator", "internal/media", "internal/doctor"}
 
 // TestPurity: the same samples give the same bytes, always and everywhere; that is what makes a part immutable.
 func TestPurity(t *testing.T) {

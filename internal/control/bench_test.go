@@ -10,6 +10,7 @@ import (
 
 	"headwater.stream/api"
 	"headwater.stream/internal/control"
+	"headwater.stream/internal/doctor"
 	"headwater.stream/internal/state"
 	"headwater.stream/internal/state/boltstate"
 	"headwater.stream/internal/state/memstate"
@@ -132,6 +133,7 @@ func (r bootRuntime) Apply(context.Context, control.Desired) map[string]error {
 	return nil
 }
 func (bootRuntime) AssetTracks(string) ([]control.RecordedTrack, error) { return nil, nil }
+func (bootRuntime) Examine(string) *doctor.Report                       { return nil }
 func (bootRuntime) EventStatus(string) (control.EventStatus, bool) {
 	return control.EventStatus{}, false
 }

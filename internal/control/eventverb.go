@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"headwater.stream/api"
+	"headwater.stream/internal/doctor"
 )
 
 // transition is what a verb needs of an event and makes of it at once; the reconcile loop does the rest.
@@ -125,7 +126,11 @@ func (s *Service) LiveEventStatus(_ context.Context, name string) (*api.LiveEven
 			v.Ingestion = ingestion(&st)
 		}
 		if st.Connected {
-			v.HealthStatus, v.HealthDescriptions = health(&st, s.o.Now())
+			var found []doctor.Finding
+			if r := s.runtime.Examine(e.rec.ID); r != nil {
+				found = r.Findings
+			}
+			v.HealthStatus, v.HealthDescriptions = health(&st, found, s.o.Now())
 			for i, t := range st.Tracks {
 				track := api.TrackStatus{TrackID: t, IngestDrift: drift(-1)}
 				if beats := st.latest(); i < len(beats) {

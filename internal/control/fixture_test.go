@@ -12,6 +12,7 @@ import (
 
 	"headwater.stream/api"
 	"headwater.stream/internal/control"
+	"headwater.stream/internal/doctor"
 	"headwater.stream/internal/state"
 	"headwater.stream/internal/state/memstate"
 )
@@ -20,6 +21,7 @@ import (
 type memRuntime struct {
 	incoming int                  // bit/s of the only track; guarded by mu
 	status   *control.EventStatus // of running events, instead of the usual one
+	report   *doctor.Report
 
 	mu      sync.Mutex
 	at      control.Desired
@@ -73,6 +75,12 @@ func (r *memRuntime) EventStatus(id string) (control.EventStatus, bool) {
 		}
 	}
 	return control.EventStatus{}, false
+}
+
+func (r *memRuntime) Examine(id string) *doctor.Report {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.report
 }
 
 func (r *memRuntime) AssetTracks(id string) ([]control.RecordedTrack, error) {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"headwater.stream/api"
+	"headwater.stream/internal/doctor"
 )
 
 // Shares of the declared bit rate that make a stream Excellent and Good (ams-v3 §10.2).
@@ -42,14 +43,25 @@ const recent = 20 * time.Second
 const longGap = 10 * time.Second
 
 // health judges the input of an event with an encoder, and says what is wrong: "Excellent" has 75 % of the bit rate, no
-// warning and no drift, "Good" 20 %, no error and no gap of 10 s (ams-v3 §10.2).
-func health(st *EventStatus, now time.Time) (status string, why []string) {
+// warning and no drift, "Good" 20 %, no error and no gap of 10 s (ams-v3 §10.2). What the doctor found counts by its severity.
+func health(st *EventStatus, found []doctor.Finding, now time.Time) (status string, why []string) {
 	status, why = "Excellent", []string{}
 	worse := func(to, format string, args ...any) {
 		if status != "Poor" {
 			status = to
 		}
 		why = append(why, fmt.Sprintf(format, args...))
+	}
+	has := map[doctor.Code]bool{}
+	for _, f := range found {
+		has[f.Code] = true
+		switch {
+		case f.Code == doctor.BitrateLow || f.Code == doctor.NoKeyFrame: // judged below, as AMS does
+		case f.Severity == doctor.Error:
+			worse("Poor", "%s", f.Text)
+		case f.Severity == doctor.Warning:
+			worse("Good", "%s", f.Text)
+		}
 	}
 	if st.Lost {
 		worse("Poor", "Nothing has come in for %v.", st.Silent.Round(time.Second))
@@ -71,13 +83,13 @@ func health(st *EventStatus, now time.Time) (status string, why []string) {
 		} else if b.Incoming == 0 {
 			worse("Poor", "Nothing comes in of the %s track.", b.Track)
 		}
-		if b.Discontinuities > 0 {
+		if b.Discontinuities > 0 && !has[doctor.TimestampsJump] {
 			worse("Good", "The timestamps of the %s track jumped.", b.Track)
 		}
-		if b.Overlaps > 0 {
+		if b.Overlaps > 0 && !has[doctor.AudioOverlap] {
 			worse("Good", "Samples of the %s track overlapped and were dropped.", b.Track)
 		}
-		if b.Drift > 0 {
+		if b.Drift > 0 && !has[doctor.TooSlow] && !has[doctor.ClockDrift] {
 			worse("Good", "The %s track fell behind by %s s in the last minute.", b.Track, drift(b.Drift))
 		}
 	}

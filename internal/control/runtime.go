@@ -7,6 +7,7 @@ import (
 
 	"headwater.stream/api"
 	"headwater.stream/internal/access"
+	"headwater.stream/internal/doctor"
 )
 
 // Desired is everything that should be running or reachable: a pure function of the stored records. The reconcile loop
@@ -112,6 +113,8 @@ type Runtime interface {
 	Apply(ctx context.Context, d Desired) map[string]error
 	// EventStatus reports what an event's ingest sees now; ok is false when the event does not run.
 	EventStatus(eventID string) (st EventStatus, ok bool)
+	// Examine reports what is measured of the encoder that publishes to an event, and what is wrong with it; nil when none does.
+	Examine(eventID string) *doctor.Report
 	// AssetTracks returns the tracks of the recording in an asset, video first; none before there is one.
 	AssetTracks(assetID string) ([]RecordedTrack, error)
 }

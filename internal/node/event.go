@@ -12,6 +12,7 @@ import (
 	"headwater.stream/archive"
 	"headwater.stream/ingest"
 	"headwater.stream/internal/control"
+	"headwater.stream/internal/doctor"
 	"headwater.stream/internal/media"
 	"headwater.stream/internal/timeline"
 	"headwater.stream/packager/cmaf"
@@ -201,6 +202,8 @@ type session struct {
 	pack   *cmaf.Packager
 	tracks []media.Track
 	pulse  pulse
+	meter  *doctor.Meter // nil before the tracks
+	lead   int           // slot of the rendition whose parts it watches
 	cues   cueRate
 	anchor time.Time
 	key    time.Time // when the last key frame came, or the tracks; zero: no video
@@ -224,6 +227,7 @@ func (s *session) SetTracks(tracks []media.Track) error {
 		e.tl.Freeze(e.clock.now().Truncate(time.Millisecond), limits.SegmentTarget, limits.PartTarget, spec.Parts)
 		frozen, _ := e.tl.Frozen()
 		s.anchor = frozen.Anchor
+		s.meter = doctor.NewMeter(doctor.Config{Parts: spec.Parts, SegmentAim: spec.SegmentTarget, SegmentLimit: frozen.SegmentTarget, PartTarget: frozen.PartTarget})
 		s.pack = cmaf.New(cmaf.Config{Aim: spec.SegmentTarget, Limit: frozen.SegmentTarget, Part: frozen.PartTarget, Repair: s.repaired}, ranges{e.tl, s})
 	}
 	if s.cause.kind == "" {
@@ -236,6 +240,7 @@ func (s *session) SetTracks(tracks []media.Track) error {
 	s.tracks = tracks
 	now := e.clock.now()
 	s.pulse.start(now, tracks)
+	s.meter.Start(now.Sub(s.since), tracks)
 	s.key = time.Time{}
 	for i, t := range tracks {
 		if t.Kind == media.Video {
@@ -260,6 +265,7 @@ func (s *session) WriteSample(sample media.Sample) error {
 	now := s.event.clock.now()
 	s.event.silence.hear(now)
 	s.pulse.sample(now, sample)
+	s.meter.Sample(now.Sub(s.since), &sample)
 	if now.Sub(s.pulse.since) >= beat {
 		s.dropped()
 		s.event.trail.beat(s.pulse.take(now))

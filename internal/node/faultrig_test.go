@@ -207,6 +207,7 @@ type publisher struct {
 	keyframe   func(i int) bool // instead of gop
 	perAudio   int              // samples per access unit, 1024
 	beforeSend func(s ingest.Session, ms float64)
+	describe   func(tracks []media.Track) // changes what is announced
 }
 
 // send publishes for the given time and returns the session, still open.
@@ -241,6 +242,9 @@ func (r *faultRig) feed(s ingest.Session, p *publisher, d time.Duration) {
 	if p.audio > 0 {
 		audio = len(p.tracks)
 		p.tracks = append(p.tracks, faultAudio(p.audio))
+	}
+	if p.describe != nil {
+		p.describe(p.tracks)
 	}
 	if err := s.SetTracks(p.tracks); err != nil {
 		r.t.Fatal(err)

@@ -2,6 +2,7 @@ package node
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"headwater.stream/ingest"
@@ -39,10 +40,20 @@ func (r ranges) Begin(names []string, inits []media.Init, at time.Duration) (tim
 		first = first && len(rendition.Segments) == 0
 	}
 	start, err := r.Timeline.Begin(names, inits, at)
+	r.session.lead = max(0, slices.IndexFunc(inits, func(i media.Init) bool { return i.Track.Kind == media.Video }))
 	if err == nil {
 		r.session.rangeBegan(first, start)
 	}
 	return start, err
+}
+
+// Part implements cmaf.Sink.
+func (r ranges) Part(i int, p media.Part, last bool) error {
+	err := r.Timeline.Part(i, p, last)
+	if i == r.session.lead {
+		r.session.meter.Part(r.session.event.clock.now().Sub(r.session.since))
+	}
+	return err
 }
 
 // rangeBegan tells of a discontinuity, unless it is the first range of the event. s.mu is held.
@@ -86,6 +97,7 @@ func (s *session) happened(kind, level string, track int) control.StreamEvent {
 // MediaRepaired. s.mu is held.
 func (s *session) repaired(r cmaf.Repair) {
 	s.event.metrics.repairs.WithLabelValues(string(r.Kind)).Inc()
+	s.meter.Repaired(s.event.clock.now().Sub(s.since), string(r.Kind), r.Size)
 	e := s.happened("MediaRepaired", "Warning", r.Track)
 	e.At, e.Gap = r.At, r.Size
 	counts := &counted{}
@@ -143,6 +155,9 @@ func (s *session) dropped() {
 		s.event.metrics.dropped.WithLabelValues(d.String()).Add(float64(new))
 		if d == ingest.DropEmpty || d == ingest.DropUnknown {
 			return // nobody misses them
+		}
+		if s.meter != nil {
+			s.meter.Dropped(s.event.clock.now().Sub(s.since), int(new))
 		}
 		e := s.happened("ChunkDropped", "Warning", -1)
 		if e.Reason = fmt.Sprintf("%d messages were dropped: %s.", new, d); d == ingest.DropCodec {
