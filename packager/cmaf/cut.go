@@ -54,8 +54,7 @@ func (p *Packager) leadAudio(t *track, s media.Sample) error {
 				return err
 			}
 		}
-		last := t.audio.next+dur-t.segStart >= t.aim-t.audio.frame/2
-		if err := t.addAudio(data, dur, last); err != nil {
+		if err := t.addAudio(data, dur); err != nil {
 			return err
 		}
 	}
@@ -80,23 +79,6 @@ func (p *Packager) cutLead(t *track, border int64) error {
 		}
 	}
 	return nil
-}
-
-// predicted returns where the lead is expected to end its segment, in its ticks, or -1.
-func (p *Packager) predicted() int64 {
-	t := p.lead
-	if t.kind == media.Audio {
-		return t.segStart + (t.aim+t.audio.frame/2)/t.audio.frame*t.audio.frame
-	}
-	if !t.gopKnown || t.gop <= 0 {
-		return t.segStart + t.aim
-	}
-	half := t.video.period() / 2
-	at := t.lastIDR + t.gop
-	for at-t.segStart < t.aim-half && at-t.segStart+t.gop <= t.limit && !p.splicesAt(t, at) {
-		at += t.gop
-	}
-	return at
 }
 
 // drain lets the tracks that follow the lead go as far as it has gone.
@@ -145,12 +127,10 @@ func (p *Packager) drainTrack(t *track, all bool) error {
 		if !all && !known && middle >= reached {
 			return p.checkLead(t)
 		}
-		last := known && t.next()+t.step()*3/2 >= border ||
-			!known && t.next()+t.step()*3/2 >= convert(p.predicted(), p.lead.ts, t.ts)
 		if all && t.next()+t.step()-t.segStart > t.limit {
 			return nil // more than the last segment may hold
 		}
-		done, err := p.place(t, q, last)
+		done, err := p.place(t, q)
 		if err != nil {
 			return err
 		}
@@ -161,7 +141,7 @@ func (p *Packager) drainTrack(t *track, all bool) error {
 }
 
 // place puts a follower's sample into its chunk; done is false when it has to be looked at again.
-func (p *Packager) place(t *track, q *held, last bool) (done bool, err error) {
+func (p *Packager) place(t *track, q *held) (done bool, err error) {
 	s := media.Sample{DTS: q.dts, Offset: q.offset, Duration: q.dur, Data: t.queue.bytes(q)}
 	if !t.started && !t.join(q, t.arrival(s)) {
 		return true, nil
@@ -178,9 +158,9 @@ func (p *Packager) place(t *track, q *held, last bool) (done bool, err error) {
 	if fill > 0 {
 		// One unit of silence, then this sample again: the silence may cross a border.
 		p.repair(RepairAudioFill, t, media.Duration(t.audio.frame, uint32(t.ts)))
-		return false, t.addAudio(t.silence(s.Data), t.audio.frame, last)
+		return false, t.addAudio(t.silence(s.Data), t.audio.frame)
 	}
-	return true, t.addAudio(s.Data, t.lasts(s.Duration), last)
+	return true, t.addAudio(s.Data, t.lasts(s.Duration))
 }
 
 func (p *Packager) cutFollower(t *track) error {

@@ -142,9 +142,6 @@ func (t *track) join(q *held, x int64) (ok bool) {
 	return true
 }
 
-// partFill is the least percentage of PART-TARGET that a part fills, but for the last of a segment (RFC 8216bis 4.4.4.9).
-const partFill = 85
-
 // placeVideo places a frame so that it fits the open chunk.
 func (t *track) placeVideo(x int64) (dts, dur int64) {
 	limit := t.part - t.chunk.dur // never less than a frame, or the chunk would have been handed on
@@ -172,15 +169,14 @@ func (t *track) addVideo(s media.Sample, dts, dur int64, idr bool) error {
 		dur += short
 	}
 	t.chunk.add(size, uint32(dur), int32(t.video.snap(int64(s.Offset)-t.delay)), idr)
-	if t.chunk.dur+t.video.period() > t.part {
+	if t.full(t.video.period()) {
 		return t.flush(t.endsAt(t.video.next))
 	}
 	return nil
 }
 
-// addAudio puts an access unit into the chunk and hands the chunk on when it completes it. last tells that the segment
-// is expected to end with it.
-func (t *track) addAudio(data []byte, dur int64, last bool) error {
+// addAudio puts an access unit into the chunk and hands the chunk on when it completes it.
+func (t *track) addAudio(data []byte, dur int64) error {
 	if t.chunk.dur+dur > t.part { // longer than the one that was expected
 		if err := t.flush(false); err != nil {
 			return err
@@ -193,8 +189,8 @@ func (t *track) addAudio(data []byte, dur int64, last bool) error {
 	t.chunk.data = append(t.chunk.data, data...)
 	t.chunk.add(len(data), uint32(dur), 0, true)
 	t.audio.next += dur
-	if t.chunk.dur+t.audio.frame > t.part {
-		return t.flush(last)
+	if t.full(t.audio.frame) {
+		return t.flush(t.audio.next+t.audio.frame/2 >= t.end())
 	}
 	return nil
 }
@@ -205,7 +201,7 @@ func (t *track) endsAt(at int64) bool {
 	if at-t.segStart+t.video.period() > t.limit {
 		return true
 	}
-	return abs(convert(t.p.predicted(), t.p.lead.ts, t.ts)-at) <= half
+	return abs(t.end()-at) <= half
 }
 
 // flush hands the chunk on, if there is anything in it.
