@@ -87,7 +87,7 @@ func page() *webfile.Page {
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	path := r.URL.Path
 	switch {
-	case path == "/" && r.Method == http.MethodGet && r.Header.Get("Authorization") == "":
+	case path == "/" && r.Method == http.MethodGet && strings.Contains(r.Header.Get("Accept"), "text/html"): // a browser
 		http.Redirect(w, r, Root, http.StatusSeeOther)
 	case path == sessionPath:
 		h.serveSession(w, r)

@@ -355,7 +355,7 @@ func TestOtherPaths(t *testing.T) {
 		{"GET", "/consoles", 200, ""}, // the API's
 		{"POST", "/", 200, ""},
 	} {
-		res := r.do(t, c.method, c.target, "")
+		res := r.do(t, c.method, c.target, "", "Accept", "text/html,*/*")
 		if res.StatusCode != c.status || res.Header.Get("Location") != c.location {
 			t.Errorf("%s %s: %d %q, want %d %q", c.method, c.target, res.StatusCode, res.Header.Get("Location"), c.status, c.location)
 		}
