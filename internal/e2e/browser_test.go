@@ -29,7 +29,17 @@ type Stats struct {
 	Dropped     int
 	Starts      int
 	Fatal       int
-	Errors      []struct {
+	Seeks       int
+	Appends     int     // of media; with count=1, as are those below
+	Lost        int     `json:"appendsLost"` // left the buffer as long as it was
+	Refused     int     `json:"appendErrors"`
+	Still       float64 // seconds of pictures that stood still for more than half a second
+	Picture     *struct {
+		Number int     // that is drawn into it
+		Date   float64 // it is of, Unix ms
+		Seeks  int     // done before it
+	}
+	Errors []struct {
 		Words, Details string
 		Fatal          bool
 	}

@@ -20,11 +20,11 @@ type Channel struct {
 	Public  string // base of the locator's
 }
 
-// NewChannel makes one the way a person in a hurry does.
-func NewChannel(t *testing.T, d *Daemon, name string) *Channel {
+// NewChannel makes one the way a person in a hurry does, with more flags if given.
+func NewChannel(t *testing.T, d *Daemon, name string, flags ...string) *Channel {
 	t.Helper()
 	var made struct{ Event, Output, Asset, Locator string }
-	decode(t, d.CLI(t, "live", "start", name, "--json"), &made)
+	decode(t, d.CLI(t, append([]string{"live", "start", name, "--json"}, flags...)...), &made)
 	c := &Channel{d: d, Name: made.Event, Output: made.Output, Asset: made.Asset, Locator: made.Locator}
 	c.read(t)
 	return c
