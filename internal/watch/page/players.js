@@ -132,6 +132,7 @@ export async function openDASH(video, url, report) {
     report.fatal('The browser had trouble decoding the media.', `media error ${e.error?.code ?? ''} ${e.error?.message ?? ''}`.trim());
   });
   player.initialize(video, new URL(url, location.origin).href, true);
+  const seeks = tellSeeks(video, player, () => live);
   return {
     name: `dash.js ${Version}`,
     latency: () => {
@@ -146,8 +147,39 @@ export async function openDASH(video, url, report) {
     },
     edge: () => edge,
     live: () => live,
-    toLive: () => player.seekToOriginalLive(),
-    destroy: () => player.destroy(),
+    toLive: () => {
+      seeks.forget();
+      player.seekToOriginalLive();
+    },
+    destroy: () => {
+      seeks.stop();
+      player.destroy();
+    },
+  };
+}
+
+// tellSeeks tells dash.js what the browser's controls do to the element: without it, it takes a viewer who went back for one
+// who fell behind, and seeks to the live edge again. It never goes back by itself. forget says that the viewer is at the edge.
+function tellSeeks(video, player, live) {
+  let last = 0; // where it played
+  let back = false; // the viewer went back
+  let told = NaN;
+  const played = () => { if (!video.seeking) last = video.currentTime; };
+  const seeking = () => {
+    const to = video.currentTime;
+    back = back || to < last - 1;
+    if (!back || !live() || Math.abs(to - told) < 0.01) return;
+    told = to + 0.001; // another time: a seek to where it is does nothing
+    player.seekToPresentationTime(told);
+  };
+  video.addEventListener('timeupdate', played);
+  video.addEventListener('seeking', seeking);
+  return {
+    forget() { back = false; },
+    stop() {
+      video.removeEventListener('timeupdate', played);
+      video.removeEventListener('seeking', seeking);
+    },
   };
 }
 
