@@ -34,6 +34,7 @@ type Stats struct {
 	Lost        int     `json:"appendsLost"` // left the buffer as long as it was
 	Refused     int     `json:"appendErrors"`
 	Still       float64 // seconds of pictures that stood still for more than half a second
+	Starved     float64 // seconds for which the page got no processor
 	Picture     *struct {
 		Number int     // that is drawn into it
 		Date   float64 // it is of, Unix ms

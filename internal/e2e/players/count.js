@@ -14,8 +14,9 @@ function number(video, canvas) {
 }
 
 export function count(video, stats) {
-  Object.assign(stats, { appends: 0, appendErrors: 0, appendsLost: 0, still: 0, picture: null });
+  Object.assign(stats, { appends: 0, appendErrors: 0, appendsLost: 0, still: 0, starved: 0, picture: null });
   watchAppends(stats);
+  watchTimer(stats);
   const canvas = Object.assign(document.createElement('canvas'), { width: bits * side, height: 1 }).getContext('2d', { willReadFrequently: true });
   let last = 0; // when the picture before was shown
   video.addEventListener('seeking', () => { last = 0; });
@@ -59,4 +60,14 @@ function watchAppends(stats) {
       throw error;
     }
   };
+}
+
+// watchTimer sees how long the page itself got no processor: what stood still then was not for want of media.
+function watchTimer(stats) {
+  let due = performance.now() + 100;
+  setInterval(() => {
+    const now = performance.now();
+    if (now - due > 300) stats.starved += (now - due) / 1000;
+    due = now + 100;
+  }, 100);
 }
