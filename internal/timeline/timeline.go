@@ -39,7 +39,7 @@ type Timeline struct {
 	spooler *spooler
 	cancel  context.CancelFunc
 	wg      sync.WaitGroup
-	wake    chan chan struct{}
+	wake    chan *gate
 
 	now atomic.Pointer[state]
 
@@ -54,14 +54,12 @@ type Timeline struct {
 	servable uint64 // below it segments may be nowhere: they are not listed
 }
 
-// state is what readers load: a View, what is kept beyond it, and the gate that the next state closes.
+// state is what readers load: a View, what is kept beyond it, and the gate that the next state opens.
 type state struct {
 	view *media.View
 	kept []kept // by rendition
-	gate chan struct{}
+	gate *gate
 	over bool // there will be no other: the timeline is closed
-	// waiting counts those who wait at the gate, so that one where nobody waits is closed on the spot.
-	waiting atomic.Int32
 }
 
 // kept is what can still be opened though it may be listed no more.
@@ -82,7 +80,7 @@ func Open(spool Spool, opt Options) (*Timeline, error) {
 	if opt.Now == nil {
 		opt.Now = time.Now
 	}
-	t := &Timeline{opt: opt, spooler: newSpooler(spool, opt.Notify), wake: make(chan chan struct{}, 64)}
+	t := &Timeline{opt: opt, spooler: newSpooler(spool, opt.Notify), wake: make(chan *gate, 64)}
 	// Revisions are microseconds: views are made far slower, so they rise over restarts without being stored.
 	t.rev = uint64(opt.Now().UnixMicro())
 	ctx, cancel := context.WithCancel(context.Background())
@@ -98,17 +96,17 @@ func Open(spool Spool, opt Options) (*Timeline, error) {
 	return t, nil
 }
 
-// waker closes gates, so that a crowd is not woken on the writer's goroutine.
+// waker opens gates, so that a crowd is not woken on the writer's goroutine.
 func (t *Timeline) waker(ctx context.Context) {
 	for {
 		select {
 		case g := <-t.wake:
-			close(g)
+			g.open(true)
 		case <-ctx.Done():
 			for {
 				select {
 				case g := <-t.wake:
-					close(g)
+					g.open(false)
 				default:
 					return
 				}
@@ -156,11 +154,11 @@ func (t *Timeline) Next(ctx context.Context, after uint64) (*media.View, error) 
 		if s.over {
 			return nil, ErrClosed
 		}
-		s.waiting.Add(1)
+		room := s.gate.enter()
 		select {
-		case <-s.gate:
+		case <-room.door:
 		case <-ctx.Done():
-			s.waiting.Add(-1)
+			room.leave()
 			return nil, ctx.Err()
 		}
 	}

@@ -202,7 +202,7 @@ func (t *Timeline) publish() {
 	if !t.header.Parts {
 		v.PartTarget = 0
 	}
-	s := &state{view: v, kept: make([]kept, len(t.rends)), gate: make(chan struct{}), over: t.closed}
+	s := &state{view: v, kept: make([]kept, len(t.rends)), gate: newGate(), over: t.closed}
 	for i, r := range t.rends {
 		m := &v.Renditions[i]
 		*m = media.Rendition{
@@ -222,14 +222,14 @@ func (t *Timeline) publish() {
 	if old == nil {
 		return
 	}
-	if t.closed || old.waiting.Load() == 0 {
-		close(old.gate)
+	if t.closed || old.gate.empty() {
+		old.gate.open(false)
 		return
 	}
 	select {
 	case t.wake <- old.gate:
 	default:
-		close(old.gate)
+		old.gate.open(false)
 	}
 }
 
