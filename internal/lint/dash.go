@@ -1,6 +1,7 @@
 package lint
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -25,6 +26,7 @@ func (w *follower) dash(ctx context.Context, x *Exchange) string {
 		w.representations(ctx, m, lines, first)
 		if first {
 			w.probeDASH(ctx, m)
+			w.probeFlight(ctx, m)
 		}
 		if old = m; !m.live() {
 			break
@@ -44,6 +46,7 @@ func (w *follower) dash(ctx context.Context, x *Exchange) string {
 		}
 		x = next
 	}
+	w.rates(old)
 	switch {
 	case !old.live():
 		return "DASH recorded"
@@ -100,7 +103,8 @@ func (w *follower) representations(ctx context.Context, m *Manifest, lines map[s
 			if len(t.Timeline) == 0 {
 				at = -1
 			}
-			w.object(ctx, l, Exchange{URL: t.url(m, t.Media, s), For: forSegment, Live: m.live()}, "", init, fmt.Sprint(s.T+s.D), after, float64(s.D)/scale, at)
+			w.object(ctx, l, listing{Exchange: Exchange{URL: t.url(m, t.Media, s), For: forSegment, Live: m.live()}, rendition: t.rep.ID, init: init,
+				key: fmt.Sprint(s.T + s.D), after: after, declared: float64(s.D) / scale, at: at, set: t.set})
 		}
 	}
 	if len(all) == 0 && len(m.Periods) > 0 {
@@ -155,5 +159,38 @@ func (w *follower) probeDASH(ctx context.Context, m *Manifest) {
 			}
 		}
 		return
+	}
+}
+
+// probeFlight asks for a segment that is being made.
+func (w *follower) probeFlight(ctx context.Context, m *Manifest) {
+	if !m.live() || !m.low() {
+		return
+	}
+	for _, t := range m.templates() {
+		all := t.segments()
+		if t.period != &m.Periods[len(m.Periods)-1] || len(all) == 0 || len(m.complete(t)) == len(all) {
+			continue
+		}
+		x, err := w.fetchMedia(ctx, Exchange{URL: t.url(m, t.Media, all[len(all)-1]), For: forFlight, Live: true}, "")
+		if err != nil && ctx.Err() == nil {
+			w.judge.note("%v", err)
+		}
+		if x != nil {
+			w.judge.exchange(x)
+		}
+		return
+	}
+}
+
+// rates judges what the MPD declares by what was measured.
+func (w *follower) rates(m *Manifest) {
+	seen := map[string]bool{}
+	for _, t := range m.templates() {
+		r := &Rate{URL: m.URL, MPD: true, Live: m.live(), Name: t.rep.ID, Peak: float64(integer(t.rep.Bandwidth, -1)), Average: -1, Codecs: cmp.Or(t.rep.Codecs, t.set.Codecs)}
+		if !seen[r.Name] && w.meter.sum(r, r.Name) {
+			w.judge.rate(r)
+		}
+		seen[r.Name] = true
 	}
 }

@@ -31,6 +31,9 @@ const (
 	forSegment      = "segment"
 	forPart         = "part"
 	forHint         = "hinted part"
+	forIFrames      = "I-frame playlist"
+	forPicture      = "picture"
+	forFlight       = "a segment that is being made"
 	probeMissing    = "a segment that does not exist"
 	probeHead       = "HEAD"
 	probeRange      = "a range"
@@ -42,6 +45,7 @@ const (
 	probeRemoved    = "a segment that has left the playlist"
 	probeParts      = "the parts of a segment, joined"
 	probeNext       = "a blocking reload for the next segment"
+	probeTogether   = "a blocking reload for the hinted part"
 )
 
 // Exchange is a request and what came back.
@@ -65,7 +69,10 @@ type Exchange struct {
 	WantMSN  int64     // of a blocking reload
 	WantPart int64     // -1: the whole segment
 	Differs  bool      // of the joined parts: from the segment
-	body     []byte
+
+	PartTarget float64
+	After      time.Duration // of a reload: later than the hinted part
+	body       []byte
 }
 
 // Doer does requests: an http.Client.
@@ -141,7 +148,7 @@ func (f *fetcher) get(ctx context.Context, x Exchange, method string, header ...
 
 func manifestKind(k string) bool {
 	switch k {
-	case forInit, forSegment, forPart, forHint, probeRange, probeRemoved, probeMissing, probeHead:
+	case forInit, forSegment, forPart, forHint, forPicture, forFlight, probeRange, probeRemoved, probeMissing, probeHead:
 		return false
 	}
 	return true

@@ -19,6 +19,9 @@ type fixture struct {
 	exchanges     map[string]*Exchange // by what they were for
 	objects       []*Object
 	first, second string // two snapshots of the MPD
+	iframes       string
+	rates         []*Rate
+	pace          cadence
 	static        string
 }
 
@@ -69,7 +72,8 @@ func livePlaylist(from, last, open int) string {
 
 const goodMultivariant = "#EXTM3U\n#EXT-X-VERSION:6\n#EXT-X-INDEPENDENT-SEGMENTS\n" +
 	"#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"aud\",NAME=\"sound\",LANGUAGE=\"und\",DEFAULT=YES,AUTOSELECT=YES,CHANNELS=\"2\",URI=\"audio.m3u8\"\n" +
-	"#EXT-X-STREAM-INF:BANDWIDTH=3000000,AVERAGE-BANDWIDTH=2500000,CODECS=\"avc1.64001f,mp4a.40.2\",RESOLUTION=1280x720,FRAME-RATE=30.000,AUDIO=\"aud\",CLOSED-CAPTIONS=NONE\nvideo.m3u8\n"
+	"#EXT-X-STREAM-INF:BANDWIDTH=3000000,AVERAGE-BANDWIDTH=2500000,CODECS=\"avc1.64001f,mp4a.40.2\",RESOLUTION=1280x720,FRAME-RATE=30.000,AUDIO=\"aud\",CLOSED-CAPTIONS=NONE\nvideo.m3u8\n" +
+	"#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH=300000,CODECS=\"avc1.64001f\",RESOLUTION=640x360,URI=\"iframes.m3u8\"\n"
 
 const goodMPD = `<?xml version="1.0"?>
 <MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="dynamic" profiles="urn:mpeg:dash:profile:isoff-live:2011" availabilityStartTime="2026-11-25T12:00:00Z" publishTime="2026-11-25T12:00:19Z" minimumUpdatePeriod="PT1S" minBufferTime="PT1S" timeShiftBufferDepth="PT30S" suggestedPresentationDelay="PT3S">
@@ -87,12 +91,19 @@ func newFixture() *fixture {
 		waited: 4 * time.Second, first: goodMPD, static: goodMPD,
 		recorded: "#EXTM3U\n#EXT-X-VERSION:6\n#EXT-X-TARGETDURATION:2\n#EXT-X-PLAYLIST-TYPE:VOD\n#EXT-X-MAP:URI=\"init.mp4\"\n#EXTINF:2.00000,\nseg-0.m4s\n#EXTINF:1.50000,\nseg-1.m4s\n#EXT-X-ENDLIST\n",
 	}
+	f.iframes = "#EXTM3U\n#EXT-X-VERSION:6\n#EXT-X-TARGETDURATION:2\n#EXT-X-I-FRAMES-ONLY\n#EXT-X-PLAYLIST-TYPE:VOD\n#EXT-X-MAP:URI=\"init.mp4\"\n#EXTINF:2.00000,\n#EXT-X-BYTERANGE:900@0\nseg-0.m4s\n#EXT-X-ENDLIST\n"
+	for _, mpd := range []bool{false, true} {
+		r := &Rate{URL: where, Name: "v1", MPD: mpd, Live: true, Peak: 3e6, Average: 2.5e6, Codecs: "avc1.64001f,mp4a.40.2", Formats: []string{"avc1", "mp4a"}}
+		r.Measured.Peak, r.Measured.Average, r.Measured.Seconds = 2.9e6, 2.4e6, 120
+		f.rates = append(f.rates, r)
+	}
+	f.pace = cadence{total: 40, late: 3}
 	f.after = strings.Replace(f.after, "DISCONTINUITY-SEQUENCE:4", "DISCONTINUITY-SEQUENCE:5", 1)
 	f.after = strings.Replace(f.after, `MAP:URI="init-1.mp4"`, `MAP:URI="init-1.mp4"`, 1)
 	f.second = strings.NewReplacer(`12:00:19Z`, `12:00:21Z`, `<S t="18000" d="2000"/>`, `<S t="18000" d="2000" r="1"/>`).Replace(goodMPD)
 	f.static = strings.NewReplacer(`type="dynamic"`, `type="static" mediaPresentationDuration="PT10S"`, ` minimumUpdatePeriod="PT1S"`, "").Replace(goodMPD)
 	f.exchanges = map[string]*Exchange{}
-	for _, k := range []string{forMultivariant, forPlaylist, forMPD, forInit, forSegment, forPart, forHint, probeMissing, probeHead, probeRange, probeIdentity, probePast, probeFar, probeNoMSN, probeSkip, probeRemoved, probeParts, probeNext} {
+	for _, k := range []string{forMultivariant, forPlaylist, forMPD, forInit, forSegment, forPart, forHint, probeMissing, probeHead, probeRange, probeIdentity, probePast, probeFar, probeNoMSN, probeSkip, probeRemoved, probeParts, probeNext, probeTogether, forIFrames, forPicture, forFlight} {
 		x := &Exchange{For: k, URL: where + strings.ReplaceAll(k, " ", "-"), Status: 200, Header: http.Header{}, Size: 3000, Whole: 3000, Live: true, Target: 2, Proto: 2}
 		x.Header.Set("Access-Control-Allow-Origin", "*")
 		x.Header.Set("Cache-Control", "max-age=31536000")
@@ -109,6 +120,10 @@ func newFixture() *fixture {
 		case probeFar, probeNoMSN:
 			x.Status = 400
 			x.Header.Set("Cache-Control", "no-store")
+		case probeTogether:
+			x.PartTarget, x.After = 0.5, 20*time.Millisecond
+		case forFlight:
+			x.First, x.Took = 10*time.Millisecond, 900*time.Millisecond
 		case probeRange:
 			x.Status, x.Size = 206, 10
 		case probeHead:
@@ -122,10 +137,13 @@ func newFixture() *fixture {
 	f.exchanges[probePast].List = parsePlaylist(where, f.after)
 	long := livePlaylist(12, 25, 1)
 	f.exchanges[probeSkip].Before, f.exchanges[probeSkip].List = parsePlaylist(where, long), parsePlaylist(where, skip(long, 8, 9))
-	init := &Init{Tracks: 1, Timescale: 1000, Kind: "video", Fragments: true}
+	init := &Init{Tracks: 1, Timescale: 1000, Kind: "video", Fragments: true, Format: "avc1"}
 	f.objects = []*Object{
 		{URL: where + "init.mp4", For: forInit, Init: init, PrevEnd: -1, ListedStart: -1},
-		{URL: where + "seg.m4s", For: forSegment, Init: init, Declared: 2, Fragments: 4, Trafs: 1, Start: 8000, End: 10000, Sync: true, PrevEnd: 8000, ListedStart: 8000},
+		{URL: where + "seg.m4s", For: forSegment, Init: init, Declared: 2, Fragments: 4, Trafs: 1, Start: 8000, End: 10000, Sync: true, PrevEnd: 8000, ListedStart: 8000, TrackID: 1,
+			Dated: true, DateOff: 0.01, DASH: true, Declares: []string{"urn:cue"}, Inband: true,
+			Events: []Event{{Version: 1, Scheme: "urn:cue", Timescale: 1000}}, Clocks: []Clock{{Track: 1, NTP: 3_973_000_000 << 32, Media: 8000}}},
+		{URL: where + "seg-0.m4s", For: forPicture, Init: init, Fragments: 1, Trafs: 1, Start: 0, End: 33, Sync: true, PrevEnd: -1, ListedStart: -1},
 	}
 	return f
 }
@@ -159,6 +177,11 @@ func (f *fixture) judge() []string {
 	}
 	for _, o := range f.objects {
 		j.object(o)
+	}
+	j.trick(&Trick{List: list("iframes.m3u8", f.iframes, noon), Media: after})
+	j.pace(where, &f.pace)
+	for _, r := range f.rates {
+		j.rate(r)
 	}
 	mpd := func(text string, at time.Time) *Manifest {
 		m := parseMPD(where+"manifest.mpd", []byte(text))

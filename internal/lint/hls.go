@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -44,7 +45,33 @@ func (w *follower) multivariant(ctx context.Context, x *Exchange) string {
 	if len(all) == 0 {
 		return "HLS without a rendition"
 	}
-	return w.renditions(ctx, all)
+	kind := w.renditions(ctx, all)
+	w.tricks(ctx, m)
+	w.variants(m, strings.HasSuffix(kind, "live"))
+	return kind
+}
+
+// variants judges what a multivariant playlist declares by what was measured: of a variant the playlist with the dearest of its
+// audio group.
+func (w *follower) variants(m *Multivariant, live bool) {
+	for _, v := range m.Variants {
+		var best *Rate
+		sound := []string{""}
+		for _, a := range m.Media {
+			if a.text("URI") != "" && a.text("TYPE") == "AUDIO" && a.text("GROUP-ID") == v.text("AUDIO") {
+				sound = append(sound, resolve(m.URL, a.text("URI")))
+			}
+		}
+		for _, a := range sound {
+			r := &Rate{URL: m.URL, Live: live, Name: v.URI, Peak: v.number("BANDWIDTH"), Average: v.number("AVERAGE-BANDWIDTH"), Codecs: v.text("CODECS")}
+			if w.meter.sum(r, v.URI) && (a == "" || a == v.URI || w.meter.sum(r, a)) && (best == nil || r.Measured.Peak > best.Measured.Peak) {
+				best = r
+			}
+		}
+		if best != nil {
+			w.judge.rate(best)
+		}
+	}
 }
 
 // renditions follows media playlists side by side.
@@ -78,12 +105,16 @@ type following struct {
 	removed int   // probes for removed segments
 	others  bool
 	extra   sync.WaitGroup
+	pace    cadence
 }
 
 // follow follows one media playlist until it or the run ends.
 func (w *follower) follow(ctx context.Context, i int, r rendition) {
 	f := &following{follower: w, i: i, r: r, fetched: -1, others: len(w.newest) > 1, line: timeline{inits: map[string]*Init{}}}
 	defer f.extra.Wait()
+	defer func() {
+		f.judge.pace(r.url, &f.pace)
+	}()
 	p := f.load(ctx, Exchange{URL: r.url, For: forPlaylist, WantPart: -1}, nil)
 	if p == nil {
 		return
@@ -102,6 +133,7 @@ func (w *follower) follow(ctx context.Context, i int, r rendition) {
 			continue
 		}
 		failed = 0
+		f.pace.note(next)
 		f.news(ctx, p, next)
 		p = next
 	}
@@ -162,16 +194,17 @@ func (f *following) begin(ctx context.Context, p *Playlist) {
 }
 
 // segment fetches and judges a segment.
-func (f *following) segment(ctx context.Context, p *Playlist, s Segment) *Exchange {
+func (f *following) segment(ctx context.Context, p *Playlist, s Segment) {
 	if s.Gap || s.URI == "" {
-		return nil
+		return
 	}
 	after := ""
 	if !s.Disc {
 		after = fmt.Sprint(s.MSN - 1)
 	}
 	f.fetched = max(f.fetched, s.MSN)
-	return f.object(ctx, &f.line, Exchange{URL: s.URI, For: forSegment, Live: p.live()}, s.ByteRange, s.Map, fmt.Sprint(s.MSN), after, s.Duration, -1)
+	f.object(ctx, &f.line, listing{Exchange: Exchange{URL: s.URI, For: forSegment, Live: p.live()}, rendition: f.r.url, byteRange: s.ByteRange, init: s.Map,
+		key: fmt.Sprint(s.MSN), after: after, declared: s.Duration, at: -1, date: s.PDT, dseq: s.DSeq})
 }
 
 // next waits for the next playlist the way a player does; false when the run is over.
@@ -277,13 +310,66 @@ func (f *following) probeBlocking(ctx context.Context, p *Playlist) {
 		}
 	})
 	if h := hint(p); h != "" {
-		f.extra.Go(func() {
-			if x := f.send(ctx, Exchange{URL: h, For: forHint}, http.MethodGet); x != nil {
-				f.judge.exchange(x)
-			}
-		})
+		f.extra.Go(func() { f.probeHint(ctx, p, h) })
 	}
 	f.joinParts(ctx, p)
+}
+
+// probeHint asks for the hinted part and, at the same time, for the playlist that lists it.
+func (f *following) probeHint(ctx context.Context, p *Playlist, h string) {
+	began := time.Now()
+	var listed *Exchange
+	var after time.Duration
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		x := Exchange{URL: withQuery(f.r.url, fmt.Sprintf("_HLS_msn=%d&_HLS_part=%d", p.last()+1, len(p.Open))), For: probeTogether, PartTarget: p.PartTarget}
+		listed = f.send(ctx, x, http.MethodGet)
+		after = time.Since(began)
+	})
+	x := f.send(ctx, Exchange{URL: h, For: forHint}, http.MethodGet)
+	here := time.Since(began)
+	wg.Wait()
+	if x == nil {
+		return
+	}
+	f.judge.exchange(x)
+	if listed != nil && listed.Status == http.StatusOK && x.Status/100 == 2 {
+		listed.After = after - here
+		f.judge.exchange(listed)
+	}
+}
+
+// cadence counts parts that come later than PART-TARGET after the one before.
+type cadence struct {
+	at          time.Time // of the last answer that had a new part
+	msn         int64
+	parts       int
+	total, late int
+}
+
+// slack is what a network may add.
+const slack = 200 * time.Millisecond
+
+// note takes the answer to a blocking reload.
+func (c *cadence) note(p *Playlist) {
+	here := 0
+	switch {
+	case p.PartTarget == 0:
+		return
+	case p.last() == c.msn:
+		here = len(p.Open) - c.parts
+	case p.last() == c.msn+1 && len(p.Segments) > 0:
+		here = len(p.Segments[len(p.Segments)-1].Parts) - c.parts + len(p.Open)
+	}
+	if !c.at.IsZero() && here > 0 {
+		c.total++
+		if p.At.Sub(c.at) > time.Duration(float64(here)*p.PartTarget*float64(time.Second))+slack {
+			c.late++
+		}
+	}
+	if c.at.IsZero() || here != 0 || p.last() > c.msn {
+		c.at, c.msn, c.parts = p.At, p.last(), len(p.Open)
+	}
 }
 
 // joinParts compares the newest complete segment with its parts.

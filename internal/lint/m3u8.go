@@ -22,6 +22,7 @@ type Multivariant struct {
 	Independent bool
 	Variants    []Variant
 	Media       []Attrs // EXT-X-MEDIA
+	IFrames     []Attrs // EXT-X-I-FRAME-STREAM-INF
 	Problems    []string
 }
 
@@ -48,6 +49,7 @@ type Playlist struct {
 	Type        string
 	End         bool
 	Independent bool
+	IFramesOnly bool
 	PartTarget  float64 // 0: none
 	Control     Attrs   // EXT-X-SERVER-CONTROL; nil: none
 	Segments    []Segment
@@ -188,7 +190,11 @@ func parseMultivariant(base, text string) *Multivariant {
 			if len(m.Media) < maxSegments {
 				m.Media = append(m.Media, s.attrs(name, value))
 			}
-		case "EXT-X-I-FRAME-STREAM-INF", "EXT-X-SESSION-DATA", "EXT-X-SESSION-KEY", "EXT-X-CONTENT-STEERING", "EXT-X-DEFINE", "EXT-X-START":
+		case "EXT-X-I-FRAME-STREAM-INF":
+			if len(m.IFrames) < maxSegments {
+				m.IFrames = append(m.IFrames, s.attrs(name, value))
+			}
+		case "EXT-X-SESSION-DATA", "EXT-X-SESSION-KEY", "EXT-X-CONTENT-STEERING", "EXT-X-DEFINE", "EXT-X-START":
 			s.attrs(name, value)
 		case "EXTINF", "EXT-X-TARGETDURATION", "EXT-X-MEDIA-SEQUENCE", "EXT-X-DISCONTINUITY-SEQUENCE", "EXT-X-ENDLIST", "EXT-X-PLAYLIST-TYPE", "EXT-X-PART", "EXT-X-PART-INF", "EXT-X-MAP", "EXT-X-DISCONTINUITY":
 			s.problem("%s is a tag of media playlists", name)
@@ -261,6 +267,8 @@ func (l *listParser) tag(name, value string) {
 		p.End = true
 	case "EXT-X-INDEPENDENT-SEGMENTS":
 		p.Independent = true
+	case "EXT-X-I-FRAMES-ONLY":
+		p.IFramesOnly = true
 	case "EXT-X-PART-INF":
 		p.PartTarget = max(0, l.attrs(name, value).number("PART-TARGET"))
 		if p.PartTarget == 0 {

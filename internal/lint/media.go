@@ -13,6 +13,7 @@ type Init struct {
 	Tracks    int
 	Timescale int64
 	Kind      string // "video", "audio" or another
+	Format    string // of its sample entry, as CODECS begins
 	Fragments bool   // mvex is there
 	trex      *mp4.TrexBox
 }
@@ -33,6 +34,16 @@ type Object struct {
 	Inside      string // where the fragments do not follow each other
 	PrevEnd     int64  // End of the segment before, when the timeline goes on; -1: unknown
 	ListedStart int64  // of DASH: S@t with the offset of the Period; -1: unknown
+	Cut         bool   // it ends before its first sample does
+	TrackID     uint32 // of the first fragment
+	Events      []Event
+	Clocks      []Clock
+	Misplaced   string // what is wrong with where boxes are that are not of samples
+	Dated       bool
+	DateOff     float64 // seconds by which date and media time have parted since the first date of the range
+	DASH        bool
+	Declares    []string // of DASH: schemeIdUri of the set's InbandEventStreams
+	Inband      bool     // of DASH: a ProducerReferenceTime says that there are prft boxes
 }
 
 // seconds returns a time of the object in seconds.
@@ -102,6 +113,9 @@ func parseInit(url string, b []byte) *Object {
 		if m.Mdhd != nil {
 			i.Timescale = int64(m.Mdhd.Timescale)
 		}
+		if m.Minf != nil && m.Minf.Stbl != nil && m.Minf.Stbl.Stsd != nil && len(m.Minf.Stbl.Stsd.Children) > 0 {
+			i.Format = m.Minf.Stbl.Stsd.Children[0].Type()
+		}
 		if m.Hdlr != nil {
 			i.Kind = map[string]string{"vide": "video", "soun": "audio"}[m.Hdlr.HandlerType]
 		}
@@ -116,6 +130,7 @@ func parseInit(url string, b []byte) *Object {
 // parseSegment takes a media segment apart.
 func parseSegment(url string, b []byte, init *Init, declared float64) *Object {
 	o := &Object{URL: url, For: forSegment, Init: init, Declared: declared, PrevEnd: -1, ListedStart: -1}
+	o.extras(b)
 	f, err := decode(b)
 	if err != nil {
 		o.Err = err.Error()
@@ -159,12 +174,16 @@ func (o *Object) fragment(frag *mp4.Fragment) (why string) {
 		trex = o.Init.trex
 	}
 	start := int64(traf.Tfdt.BaseMediaDecodeTime())
+	if o.Fragments == 0 {
+		o.TrackID = traf.Tfhd.TrackID
+	}
 	end, first := start, o.Fragments == 0
 	for _, run := range traf.Truns {
 		run.AddSampleDefaultValues(traf.Tfhd, trex)
 		for _, s := range run.Samples {
 			if first {
 				o.Sync, first = s.Flags&nonSync == 0, false
+				o.Cut = uint64(s.Size) > uint64(len(frag.Mdat.Data))
 			}
 			end += int64(s.Dur)
 		}

@@ -2,6 +2,7 @@ package lint
 
 import (
 	"bytes"
+	"encoding/binary"
 	"strings"
 	"testing"
 
@@ -78,5 +79,70 @@ func TestMedia(t *testing.T) {
 		if o := parseInit("init", b); o.Err == "" {
 			t.Errorf("%s is taken for an initialization section: %+v", what, o)
 		}
+	}
+}
+
+// box makes a box.
+func box(kind string, parts ...[]byte) []byte {
+	body := bytes.Join(parts, nil)
+	return append(append(binary.BigEndian.AppendUint32(nil, uint32(8+len(body))), kind...), body...)
+}
+
+// TestExtras takes emsg and prft boxes apart, and sees when they are not where they belong.
+func TestExtras(t *testing.T) {
+	_, segment := mediaFile(t, 8000, nil)
+	event := func(version byte) []byte {
+		numbers, texts := make([]byte, 20), []byte("urn:cue\x001\x00")
+		binary.BigEndian.PutUint32(numbers, 1000)
+		if version == 0 {
+			return box("emsg", []byte{0, 0, 0, 0}, texts, numbers[:16])
+		}
+		return box("emsg", []byte{version, 0, 0, 0}, numbers, texts)
+	}
+	clock := box("prft", []byte{1, 0, 0, 0, 0, 0, 0, 1, 0xec, 0, 0, 0, 0, 0, 0, 0}, binary.BigEndian.AppendUint64(nil, 8000))
+	mdat := bytes.Index(segment, []byte("mdat")) - 4
+	for what, c := range map[string]struct {
+		file      []byte
+		misplaced string
+	}{
+		"in front":    {bytes.Join([][]byte{event(1), event(0), clock, segment}, nil), ""},
+		"in between":  {bytes.Join([][]byte{clock, event(0), segment[:mdat], event(1), segment[mdat:]}, nil), "between moof and mdat"},
+		"behind":      {bytes.Join([][]byte{event(0), event(1), segment, clock}, nil), "behind the last"},
+		"a short one": {bytes.Join([][]byte{event(0), event(1), clock, box("prft", []byte{0, 0, 0, 0}), segment}, nil), "prft of 4 bytes"},
+	} {
+		o := parseSegment(what, c.file, nil, 2)
+		if !strings.Contains(o.Misplaced, c.misplaced) || c.misplaced == "" && o.Misplaced != "" {
+			t.Errorf("%s: %q", what, o.Misplaced)
+		}
+		if len(o.Events) != 2 || o.Events[0].Version+o.Events[1].Version != 1 {
+			t.Errorf("%s: %+v", what, o.Events)
+		}
+		for _, e := range o.Events {
+			if e.Scheme != "urn:cue" || e.Timescale != 1000 {
+				t.Errorf("%s: %+v", what, e)
+			}
+		}
+		if len(o.Clocks) != 1 || o.Clocks[0] != (Clock{Track: 1, NTP: 0xec000000 << 32, Media: 8000}) {
+			t.Errorf("%s: %+v", what, o.Clocks)
+		}
+	}
+}
+
+// TestPicture takes ranges apart that end with the key frame, inside of its mdat, or before its end.
+func TestPicture(t *testing.T) {
+	init, segment := mediaFile(t, 8000, nil)
+	i := parseInit("init", init).Init
+	data := bytes.Index(segment, []byte("mdat")) + 4
+	for what, c := range map[string]struct {
+		size int
+		cut  bool
+	}{"the picture": {data + 4, false}, "half of it": {data + 2, true}, "the fragment": {data + 8, false}} {
+		o := parseSegment(what, shorten(segment[:c.size]), i, 0)
+		if o.Err != "" || !o.Sync || o.Cut != c.cut {
+			t.Errorf("%s: %+v", what, o)
+		}
+	}
+	if o := parseSegment("part of the moof", shorten(segment[:data-20]), i, 0); o.Err == "" {
+		t.Errorf("%+v", o)
 	}
 }

@@ -61,7 +61,10 @@ type Set struct {
 	BaseURL   []string   `xml:"BaseURL"`
 	Template  *Template  `xml:"SegmentTemplate"`
 	Producer  []Producer `xml:"ProducerReferenceTime"`
-	Reps      []Rep      `xml:"Representation"`
+	Events    []struct {
+		Scheme string `xml:"schemeIdUri,attr"`
+	} `xml:"InbandEventStream"`
+	Reps []Rep `xml:"Representation"`
 }
 
 // Rep is a Representation.
@@ -79,7 +82,8 @@ type Rep struct {
 
 // Producer is a ProducerReferenceTime.
 type Producer struct {
-	ID string `xml:"id,attr"`
+	ID     string `xml:"id,attr"`
+	Inband string `xml:"inband,attr"`
 }
 
 // Template is a SegmentTemplate.

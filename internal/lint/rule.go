@@ -21,12 +21,15 @@ type Rule struct {
 	object       func(o *Object) string
 	mpd          func(m *Manifest) string
 	mpdChange    func(old, new *Manifest) string
+	trick        func(t *Trick) string
+	rate         func(r *Rate) string
+	pace         func(c *cadence) string
 }
 
 // Rules returns all rules, in the order of docs/lint.md.
 func Rules() []Rule {
 	var all []Rule
-	for _, some := range [][]Rule{multivariantRules(), playlistRules(), changeRules(), lowLatencyRules(), lowLatencyHTTPRules(), httpRules(), mediaRules(), mpdRules(), timelineRules()} {
+	for _, some := range [][]Rule{multivariantRules(), playlistRules(), changeRules(), lowLatencyRules(), lowLatencyHTTPRules(), httpRules(), mediaRules(), mpdRules(), timelineRules(), iframeRules(), rateRules()} {
 		all = append(all, some...)
 	}
 	return all
@@ -89,5 +92,32 @@ func (j *judge) manifest(old, m *Manifest) {
 			return r.mpdChange(old, m), true
 		}
 		return "", false
+	})
+}
+
+func (j *judge) trick(t *Trick) {
+	j.apply(t.List.URL, func(r *Rule) (string, bool) {
+		if r.trick == nil {
+			return "", false
+		}
+		return r.trick(t), true
+	})
+}
+
+func (j *judge) rate(x *Rate) {
+	j.apply(x.URL, func(r *Rule) (string, bool) {
+		if r.rate == nil {
+			return "", false
+		}
+		return r.rate(x), true
+	})
+}
+
+func (j *judge) pace(where string, c *cadence) {
+	j.apply(where, func(r *Rule) (string, bool) {
+		if r.pace == nil {
+			return "", false
+		}
+		return r.pace(c), true
 	})
 }

@@ -141,6 +141,16 @@ func mpdRules() []Rule {
 			}
 			return "no Latency@target"
 		})},
+		{ID: "LLD-FLOW", Level: Must, Says: "A segment that is being made can be had, and comes as it is made", Hurts: "dash.js and Shaka get 404 or wait for its end: latency is a segment more, or they stall", Clause: "DASH-IF low latency 9.X.4; ISO 23009-1 5.3.9.5",
+			Fix: "Send each chunk as soon as it is complete (HTTP/1.1 chunked, HTTP/2 DATA); let caches pass it on unbuffered", exchange: on(func(x *Exchange) string {
+				if x.Status/100 != 2 {
+					return status(200)(x)
+				}
+				if x.First > 300*time.Millisecond && x.First > x.Took-50*time.Millisecond {
+					return fmt.Sprintf("nothing came for %s, and then all of it", x.First.Round(time.Millisecond))
+				}
+				return ""
+			}, forFlight)},
 		{ID: "LLD-PRT", Level: Must, Says: "A low-latency MPD has a ProducerReferenceTime in each set", Hurts: "Players cannot tell how late they really are", Clause: "DASH-IF low latency 9.X.4", Fix: "ProducerReferenceTime with wallClockTime and presentationTime of one anchor", mpd: dynamic(func(m *Manifest) string {
 			if !m.low() {
 				return nothing

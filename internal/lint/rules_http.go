@@ -79,6 +79,23 @@ func lowLatencyHTTPRules() []Rule {
 				}
 				return ""
 			}, forHint)},
+		{ID: "LL-BLOCK-FAST", Level: Must, Says: "A blocking reload and a request for the hinted part are answered within PART-TARGET of each other", Hurts: "Players learn of a part when it is old and stay a part or more further behind, or stall", Clause: "8216bis 6.2.5.2, 6.2.6",
+			Fix: "Let the part and the playlist that lists it be there at once", exchange: on(func(x *Exchange) string {
+				if d := x.After.Abs(); d > time.Duration(x.PartTarget*float64(time.Second))+slack {
+					return fmt.Sprintf("the playlist came %s after the part", x.After.Round(time.Millisecond))
+				}
+				return ""
+			}, probeTogether)},
+		{ID: "LL-CADENCE", Level: Must, Says: "A part comes within PART-TARGET of the one before; one in ten may be 200 ms late", Hurts: "Players at PART-HOLD-BACK from the edge stall, and go further away from it", Clause: "8216bis 6.2.1",
+			Fix: "Look at the encoder's uplink and at the load of the server; let no cache hold a blocking reload", pace: func(c *cadence) string {
+				if c.total < 10 {
+					return nothing
+				}
+				if 10*c.late > c.total {
+					return fmt.Sprintf("%d of %d were late", c.late, c.total)
+				}
+				return ""
+			}},
 		{ID: "LL-PART-BYTES", Level: Should, Says: "The parts of a segment are, joined, the segment", Hurts: "Players that mix parts and segments meet samples twice or not at all; caches keep everything twice", Clause: "8216bis 4.4.4.9 (the same media); CTA-5005", Fix: "Cut the segment from the parts instead of muxing it again",
 			exchange: on(func(x *Exchange) string {
 				if x.Whole != x.Size {

@@ -3,6 +3,8 @@ package lint
 import (
 	"fmt"
 	"math"
+	"slices"
+	"strings"
 )
 
 // mediaRules are section F of media-rules.md, and what the manifest says of media (B3, G5).
@@ -39,8 +41,43 @@ func mediaRules() []Rule {
 			Fix: "Compute tfdt from the sum of the sample durations; where the timeline breaks, mark a discontinuity or begin a Period", object: checkContinuity},
 		{ID: "CMAF-IDR", Level: Must, Says: "A video segment begins with a sync sample", Hurts: "Joining, seeking and switching show grey or broken pictures, or stall, in every player",
 			Clause: "8216bis 4.3.5.1; CMAF 7.3.2.3", Fix: "Cut segments at IDR pictures and flag them as sync samples", object: func(o *Object) string {
-				if o.Init != nil && o.Init.Kind == "video" && o.Fragments > 0 && !o.Sync {
+				if o.For == forSegment && o.Init != nil && o.Init.Kind == "video" && o.Fragments > 0 && !o.Sync {
 					return "the first sample is not a sync sample"
+				}
+				return ""
+			}},
+		{ID: "CMAF-EMSG", Level: Must, Says: "An emsg box is before its moof, has a scheme and a timescale, and outside of DASH is of version 1", Hurts: "Cues and metadata are lost, or fired at the wrong time; some demultiplexers stop", Clause: "CMAF 7.4.5; ISO 23009-1 5.10.3.3",
+			Fix: "Write emsg version 1 in front of the fragment whose time it concerns", object: checkEvents},
+		{ID: "MPD-EVENT", Level: Must, Says: "The schemes of emsg boxes are declared by InbandEventStream", Hurts: "DASH players do not look for the boxes and fire nothing", Clause: "ISO 23009-1 5.10.3.3", Fix: "One InbandEventStream per scheme in the AdaptationSet",
+			object: func(o *Object) string {
+				if !o.DASH || len(o.Events) == 0 {
+					return nothing
+				}
+				for _, e := range o.Events {
+					if !slices.Contains(o.Declares, e.Scheme) {
+						return fmt.Sprintf("%q is not declared", e.Scheme)
+					}
+				}
+				return ""
+			}},
+		{ID: "CMAF-PRFT", Level: Should, Says: "A prft box is before its moof, of its track, and says a time that can be", Hurts: "Players show a wrong latency and steer to it", Clause: "ISO 14496-12 8.16.5; CMAF 7.3.2.4", Fix: "Write the decode time of the fragment's first sample and when it was encoded, as NTP time",
+			object: checkClocks},
+		{ID: "LLD-PRFT", Level: Must, Says: "ProducerReferenceTime with inband=true goes with prft boxes", Hurts: "Players that wait for them never know how late they are", Clause: "ISO 23009-1 5.12.2", Fix: "Write prft boxes, or inband=false", object: func(o *Object) string {
+			if !o.Inband || o.For != forSegment || o.Err != "" {
+				return nothing
+			}
+			if len(o.Clocks) == 0 {
+				return "a segment without prft"
+			}
+			return ""
+		}},
+		{ID: "MP-PDT-TFDT", Level: Must, Says: "Between discontinuities, dates go on as media time does, within 100 ms", Hurts: "Latency creeps; hls.js and Shaka, which place segments by date, make gaps and overlaps", Clause: "8216bis 6.2.4", Fix: "Date by one anchor plus media time",
+			object: func(o *Object) string {
+				if !o.Dated {
+					return nothing
+				}
+				if math.Abs(o.DateOff) > 0.1 {
+					return fmt.Sprintf("date and media time have parted by %.3f s", o.DateOff)
 				}
 				return ""
 			}},
@@ -58,6 +95,47 @@ func mediaRules() []Rule {
 				return ""
 			}},
 	}
+}
+
+func checkEvents(o *Object) string {
+	if len(o.Events) == 0 {
+		return nothing
+	}
+	for _, e := range o.Events {
+		switch {
+		case e.Version > 1 || e.Version == 0 && !o.DASH:
+			return fmt.Sprintf("version %d", e.Version)
+		case e.Timescale == 0 || e.Scheme == "":
+			return fmt.Sprintf("scheme %q, timescale %d", e.Scheme, e.Timescale)
+		}
+	}
+	if strings.Contains(o.Misplaced, "emsg") {
+		return o.Misplaced
+	}
+	return ""
+}
+
+// year2000 and year2100 are NTP times in seconds.
+const year2000, year2100 = 3_155_673_600, 6_311_433_600
+
+func checkClocks(o *Object) string {
+	if len(o.Clocks) == 0 {
+		return nothing
+	}
+	for _, c := range o.Clocks {
+		switch seconds := c.NTP >> 32; {
+		case c.Track != o.TrackID:
+			return fmt.Sprintf("it is of track %d, the fragment of track %d", c.Track, o.TrackID)
+		case seconds < year2000 || seconds > year2100:
+			return fmt.Sprintf("NTP time %d", seconds)
+		case o.Init != nil && (o.seconds(c.Media) < o.seconds(o.Start)-1 || o.seconds(c.Media) > o.seconds(o.End)+1):
+			return fmt.Sprintf("media time %d, the segment is from %d to %d", c.Media, o.Start, o.End)
+		}
+	}
+	if strings.Contains(o.Misplaced, "prft") {
+		return o.Misplaced
+	}
+	return ""
 }
 
 func checkInit(o *Object) string {

@@ -30,7 +30,10 @@ func (f *fixture) mpds(pairs ...string) {
 	edit(&f.second, pairs...)
 }
 
-func mv(pairs ...string) func(*fixture)   { return func(f *fixture) { edit(&f.multivariant, pairs...) } }
+func mv(pairs ...string) func(*fixture) { return func(f *fixture) { edit(&f.multivariant, pairs...) } }
+func iframes(pairs ...string) func(*fixture) {
+	return func(f *fixture) { edit(&f.iframes, pairs...) }
+}
 func both(pairs ...string) func(*fixture) { return func(f *fixture) { f.lists(pairs...) } }
 func then(pairs ...string) func(*fixture) { return func(f *fixture) { edit(&f.after, pairs...) } }
 func mpds(pairs ...string) func(*fixture) { return func(f *fixture) { f.mpds(pairs...) } }
@@ -86,6 +89,26 @@ func violations() map[string][]func(*fixture) {
 		"MV-CC":     {mv(",CLOSED-CAPTIONS=NONE", "")},
 		"MV-INDEP":  {mv("#EXT-X-INDEPENDENT-SEGMENTS\n", "")},
 
+		"MV-IFRAME-ATTR": {mv(`,RESOLUTION=640x360,URI="iframes`, `,URI="iframes`), mv(`,CODECS="avc1.64001f",RESOLUTION`, `,RESOLUTION`), mv(`BANDWIDTH=300000,`, "")},
+		"IF-ONLY":        {iframes("#EXT-X-I-FRAMES-ONLY\n", ""), iframes("VERSION:6", "VERSION:3")},
+		"IF-TD":          {iframes("TARGETDURATION:2", "TARGETDURATION:3")},
+		"IF-KEY": {func(f *fixture) { f.objects[2].Sync = false }, func(f *fixture) { f.objects[2].Cut = true }, func(f *fixture) {
+			f.objects[2].Err = "there is no moof in it"
+		}},
+		"MV-BW-PEAK":      {func(f *fixture) { f.rates[0].Measured.Peak = 3.8e6 }, func(f *fixture) { f.rates[0].Measured.Peak, f.rates[0].Live = 3.4e6, false }},
+		"MV-AVG-REAL":     {func(f *fixture) { f.rates[0].Measured.Average = 2.8e6 }, func(f *fixture) { f.rates[0].Measured.Average = 1e6 }},
+		"MPD-BW-REAL":     {func(f *fixture) { f.rates[1].Measured.Peak = 5e6 }, func(f *fixture) { f.rates[1].Measured.Peak = 1e6 }},
+		"MV-CODECS-ALL":   {func(f *fixture) { f.rates[0].Codecs = "avc1.64001f" }, func(f *fixture) { f.rates[0].Formats[0] = "hvc1" }},
+		"MPD-CODECS-TRUE": {func(f *fixture) { f.rates[1].Codecs = "hvc1.1.6.L93,mp4a.40.2" }},
+		"LL-BLOCK-FAST":   {got(probeTogether, func(x *Exchange) { x.After = time.Second }), got(probeTogether, func(x *Exchange) { x.After = -time.Second })},
+		"LL-CADENCE":      {func(f *fixture) { f.pace.late = 5 }},
+		"CMAF-EMSG":       {segment(func(o *Object) { o.Events[0].Timescale = 0 }), segment(func(o *Object) { o.Events[0].Version = 0; o.DASH = false; o.Inband = false }), segment(func(o *Object) { o.Events[0].Version = 2 }), segment(func(o *Object) { o.Misplaced = `a "emsg" between moof and mdat` })},
+		"MPD-EVENT":       {segment(func(o *Object) { o.Declares = nil })},
+		"CMAF-PRFT":       {segment(func(o *Object) { o.Clocks[0].Track = 2 }), segment(func(o *Object) { o.Clocks[0].NTP = 0 }), segment(func(o *Object) { o.Clocks[0].Media = 20000 }), segment(func(o *Object) { o.Misplaced = `a "prft" behind the last fragment` })},
+		"LLD-PRFT":        {segment(func(o *Object) { o.Clocks = nil })},
+		"LLD-FLOW":        {answered(forFlight, 404), got(forFlight, func(x *Exchange) { x.First = 890 * time.Millisecond })},
+		"MP-PDT-TFDT":     {segment(func(o *Object) { o.DateOff = -0.2 })},
+
 		"MP-SYNTAX":     {both("INDEPENDENT=YES", "INDEPENDENT=YES, X=1"), both("#EXTINF:2.00000,", "#EXTINF:2.00000"), both("12:00:10.000Z", "12:00:10.000"), both("#EXTM3U\n", ""), both("#EXT-X-VERSION:6\n", "#EXT-X-VERSION:6\n#EXT-X-MEDIA:TYPE=AUDIO\n")},
 		"MP-VERSION":    {both("VERSION:6", "VERSION:5")},
 		"MP-TD":         {both("#EXT-X-TARGETDURATION:2\n", "", ",HOLD-BACK=6", "", ",CAN-SKIP-UNTIL=12", "")},
@@ -106,6 +129,7 @@ func violations() map[string][]func(*fixture) {
 			ranges(`ID="a",START-DATE="2026-11-25T12:00:04Z",DURATION=1`, `ID="a",START-DATE="2026-11-25T12:00:04Z",DURATION=2`)},
 		"MP-MAP-DISC": {func(f *fixture) { edit(&f.recorded, "#EXTINF:1.5", "#EXT-X-MAP:URI=\"init-2.mp4\"\n#EXTINF:1.5") }},
 		"MP-TD-CONST": {func(f *fixture) {
+			edit(&f.iframes, "TARGETDURATION:2", "TARGETDURATION:3")
 			edit(&f.after, "TARGETDURATION:2", "TARGETDURATION:3", ",HOLD-BACK=6", ",HOLD-BACK=9", "UNTIL=12", "UNTIL=18")
 			edit(&f.audio, "TARGETDURATION:2", "TARGETDURATION:3", ",HOLD-BACK=6", ",HOLD-BACK=9", "UNTIL=12", "UNTIL=18")
 		}},

@@ -25,6 +25,8 @@ type follower struct {
 	*fetcher
 	until time.Time
 
+	meter *meter
+
 	mu     sync.Mutex
 	newest []*Playlist // by rendition; nil until it was seen
 }
@@ -33,7 +35,7 @@ type follower struct {
 func Run(ctx context.Context, o Options) (*Report, error) {
 	began := time.Now()
 	f := &fetcher{http: o.Client, judge: newJudge()}
-	w := &follower{fetcher: f, until: began.Add(o.For)}
+	w := &follower{fetcher: f, until: began.Add(o.For), meter: &meter{by: map[string]*reading{}}}
 	x, err := f.get(ctx, Exchange{URL: o.URL, For: forPlaylist}, http.MethodGet)
 	if err != nil {
 		return nil, err
@@ -97,51 +99,99 @@ type timeline struct {
 	inits map[string]*Init
 	key   string // of the segment that was last fetched
 	end   int64
+
+	dated  bool    // a segment of this range was dated
+	dseq   int64   // of the range
+	anchor float64 // Unix time of its media time 0, by the first date
 }
 
-// object fetches and judges a segment with its initialization section. next says that it follows the segment under after.
-func (w *follower) object(ctx context.Context, l *timeline, x Exchange, byteRange, init, key, after string, declared float64, listedAt float64) *Exchange {
-	if init != "" && l.inits[init] == nil && len(l.inits) < 100 {
-		uri, r, _ := strings.Cut(init, "#")
-		ix, err := w.fetchMedia(ctx, Exchange{URL: uri, For: forInit, Live: x.Live}, r)
-		if err != nil {
-			w.judge.note("%v", err)
-		}
-		if ix != nil {
-			w.judge.exchange(ix)
-			if ix.Status/100 == 2 {
-				o := parseInit(ix.URL, ix.body)
-				w.judge.object(o)
-				l.inits[init] = o.Init
-			}
-		}
+// listing is a segment as a manifest lists it.
+type listing struct {
+	Exchange
+	rendition  string // whose bit rate it counts for
+	byteRange  string
+	init       string
+	key, after string // its own name, and that of the one that it goes on from
+	declared   float64
+	at         float64 // of DASH: where it is, in seconds; -1: unknown
+	date       time.Time
+	dseq       int64
+	set        *Set // of DASH
+}
+
+// initialize fetches and judges an initialization section, once.
+func (w *follower) initialize(ctx context.Context, l *timeline, init string, live bool) {
+	if init == "" || l.inits[init] != nil || len(l.inits) >= 100 {
+		return
 	}
-	got, err := w.fetchMedia(ctx, x, byteRange)
+	uri, r, _ := strings.Cut(init, "#")
+	x, err := w.fetchMedia(ctx, Exchange{URL: uri, For: forInit, Live: live}, r)
+	if err != nil {
+		w.judge.note("%v", err)
+	}
+	if x == nil {
+		return
+	}
+	w.judge.exchange(x)
+	if x.Status/100 == 2 {
+		o := parseInit(x.URL, x.body)
+		w.judge.object(o)
+		l.inits[init] = o.Init
+	}
+}
+
+// object fetches and judges a segment with its initialization section.
+func (w *follower) object(ctx context.Context, l *timeline, s listing) {
+	w.initialize(ctx, l, s.init, s.Live)
+	got, err := w.fetchMedia(ctx, s.Exchange, s.byteRange)
 	if err != nil && ctx.Err() == nil {
 		w.judge.note("%v", err)
 	}
 	if got == nil {
-		return nil
+		return
 	}
 	w.judge.exchange(got)
 	if got.Status/100 != 2 {
-		return got
+		return
 	}
-	if init == "" && !isMP4(got.body) {
+	init := l.inits[s.init]
+	w.meter.add(s.rendition, got.Size, s.declared, init)
+	if s.init == "" && !isMP4(got.body) {
 		w.judge.note("segments that are not fragmented MP4 are fetched, and not taken apart")
-		return got
+		return
 	}
-	o := parseSegment(got.URL, got.body, l.inits[init], declared)
-	if l.key != "" && l.key == after {
+	o := parseSegment(got.URL, got.body, init, s.declared)
+	if l.key != "" && l.key == s.after {
 		o.PrevEnd = l.end
 	}
-	if listedAt >= 0 && o.Init != nil {
-		o.ListedStart = int64(listedAt * float64(o.Init.Timescale))
+	if s.at >= 0 && o.Init != nil {
+		o.ListedStart = int64(s.at * float64(o.Init.Timescale))
 	}
+	if s.set != nil {
+		o.DASH = true
+		for _, e := range s.set.Events {
+			o.Declares = append(o.Declares, e.Scheme)
+		}
+		for _, p := range s.set.Producer {
+			o.Inband = o.Inband || p.Inband == "true"
+		}
+	}
+	l.date(o, s)
 	w.judge.object(o)
 	l.key, l.end = "", 0
 	if o.Err == "" && o.Fragments > 0 {
-		l.key, l.end = key, o.End
+		l.key, l.end = s.key, o.End
 	}
-	return got
+}
+
+// date tells an object how far its date is from what the first date of its range and its media time say.
+func (l *timeline) date(o *Object, s listing) {
+	if s.date.IsZero() || o.Init == nil || o.Err != "" || o.Fragments == 0 {
+		return
+	}
+	zero := float64(s.date.UnixMicro())/1e6 - o.seconds(o.Start)
+	if !l.dated || l.dseq != s.dseq {
+		l.dated, l.dseq, l.anchor = true, s.dseq, zero
+	}
+	o.Dated, o.DateOff = true, zero-l.anchor
 }
