@@ -15,10 +15,12 @@ import (
 	"time"
 )
 
-// build builds the product once, with the race detector, and returns its path.
+// build builds the product once, with the race detector unless the players shall have the processor (TestPlay), and returns its
+// path.
 var build = sync.OnceValues(func() (string, error) {
 	path := filepath.Join(scratch(), "headwater")
-	out, err := exec.Command("go", "build", "-race", "-o", path, "headwater.stream/cmd/headwater").CombinedOutput()
+	race := fmt.Sprintf("-race=%t", os.Getenv("HEADWATER_PLAY") == "")
+	out, err := exec.Command("go", "build", race, "-o", path, "headwater.stream/cmd/headwater").CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("building headwater: %w\n%s", err, out)
 	}

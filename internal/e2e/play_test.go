@@ -86,14 +86,14 @@ func (s Stats) wrong(zero time.Time) float64 {
 }
 
 // seeks moves a page to the start of the window, to its middle and back to the live edge, and sees it play there, with the
-// picture that belongs there.
-func seeks(t *testing.T, name string, p *Page, zero time.Time) {
+// picture that belongs there. Of a window that slides, the start is where margin seconds are left before it has gone.
+func seeks(t *testing.T, name string, p *Page, zero time.Time, margin float64) {
 	t.Helper()
 	for _, to := range []struct {
 		where, script string
 		at            func(from, to float64) float64
 	}{
-		{"the start", "player.seek(player.window()[0] + 1)", func(from, _ float64) float64 { return from + 1 }},
+		{"the start", fmt.Sprintf("player.seek(player.window()[0] + %g)", margin), func(from, _ float64) float64 { return from + margin }},
 		{"the middle", "player.seek((player.window()[0] + player.window()[1]) / 2)", func(from, to float64) float64 { return (from + to) / 2 }},
 		{"the live edge", "player.toLive()", func(_, to float64) float64 { return to }},
 	} {
@@ -141,7 +141,7 @@ func TestSeek(t *testing.T) {
 	b, pages := NewBrowser(t), plainOrigin(t, t.TempDir())
 	var wg sync.WaitGroup
 	for _, s := range seats(c, nil) {
-		wg.Go(func() { lateComer(t, s, b, pages.URL, first) })
+		wg.Go(func() { lateComer(t, s, b, pages.URL, first, 1) })
 	}
 	wg.Go(func() { controls(t, b.Open(t, c.Watch(DASH(c.Public)))) })
 	wg.Wait()
@@ -150,7 +150,7 @@ func TestSeek(t *testing.T) {
 }
 
 // lateComer joins an event that has been going on, near its live edge, and moves about.
-func lateComer(t *testing.T, s seat, b *Browser, pages string, zero time.Time) {
+func lateComer(t *testing.T, s seat, b *Browser, pages string, zero time.Time, margin float64) {
 	p := s.take(t, b, pages)
 	defer p.Close()
 	if !waitFor(40*time.Second, func() bool { s := p.Stats(); return s.Played > 2 && math.Abs(s.wrong(zero)) < 0.1 }) {
@@ -160,7 +160,7 @@ func lateComer(t *testing.T, s seat, b *Browser, pages string, zero time.Time) {
 	if l := p.Stats().Latency; l == nil || *l < 0 || *l > 20 {
 		t.Errorf("%s: joined %v s from the live edge", s.name, l)
 	}
-	seeks(t, s.name, p, zero)
+	seeks(t, s.name, p, zero, margin)
 }
 
 // controls moves dash.js in the watch page as the controls of the browser do, which tell it nothing: it stays there.
@@ -204,7 +204,7 @@ func TestPlay(t *testing.T) {
 	}
 	<-time.After(length / 2)
 	for _, s := range seats(low, plain) { // one after the other: two cores
-		lateComer(t, s, b, pages.URL, zeros[s.channel])
+		lateComer(t, s, b, pages.URL, zeros[s.channel], 6)
 	}
 	wg.Wait()
 	t.Logf("all that in %v", time.Since(began))

@@ -133,7 +133,6 @@ func (w *follower) follow(ctx context.Context, i int, r rendition) {
 			continue
 		}
 		failed = 0
-		f.pace.note(next)
 		f.news(ctx, p, next)
 		p = next
 	}
@@ -157,6 +156,9 @@ func (f *following) load(ctx context.Context, x Exchange, old *Playlist) *Playli
 			p.NewAt = old.NewAt
 		}
 		got.List, got.Live, got.Target = p, p.live(), p.Target
+		if x.For == probeNext && x.WantPart >= 0 {
+			f.pace.note(got.Took, p.PartTarget)
+		}
 	}
 	f.judge.exchange(got)
 	if p == nil {
@@ -339,36 +341,16 @@ func (f *following) probeHint(ctx context.Context, p *Playlist, h string) {
 	}
 }
 
-// cadence counts parts that come later than PART-TARGET after the one before.
-type cadence struct {
-	at          time.Time // of the last answer that had a new part
-	msn         int64
-	parts       int
-	total, late int
-}
+// cadence counts blocking reloads for the next part, and those that were held for longer than it may take to come.
+type cadence struct{ total, late int }
 
 // slack is what a network may add.
 const slack = 200 * time.Millisecond
 
-// note takes the answer to a blocking reload.
-func (c *cadence) note(p *Playlist) {
-	here := 0
-	switch {
-	case p.PartTarget == 0:
-		return
-	case p.last() == c.msn:
-		here = len(p.Open) - c.parts
-	case p.last() == c.msn+1 && len(p.Segments) > 0:
-		here = len(p.Segments[len(p.Segments)-1].Parts) - c.parts + len(p.Open)
-	}
-	if !c.at.IsZero() && here > 0 {
-		c.total++
-		if p.At.Sub(c.at) > time.Duration(float64(here)*p.PartTarget*float64(time.Second))+slack {
-			c.late++
-		}
-	}
-	if c.at.IsZero() || here != 0 || p.last() > c.msn {
-		c.at, c.msn, c.parts = p.At, p.last(), len(p.Open)
+func (c *cadence) note(held time.Duration, partTarget float64) {
+	c.total++
+	if held > time.Duration(partTarget*float64(time.Second))+slack {
+		c.late++
 	}
 }
 

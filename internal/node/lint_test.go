@@ -2,6 +2,7 @@ package node
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"maps"
 	"net/http"
@@ -21,24 +22,58 @@ import (
 // inProcess is a transport to a handler, without sockets.
 type inProcess struct{ http.Handler }
 
-// RoundTrip implements http.RoundTripper.
+// RoundTrip implements http.RoundTripper: the answer is there with its header, the body as it is written.
 func (h inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
-	done := make(chan *http.Response, 1)
+	body, in := io.Pipe()
+	w := &piped{header: http.Header{}, body: in, begun: make(chan struct{})}
+	done := make(chan struct{})
 	go func() {
-		w := httptest.NewRecorder()
+		defer close(done)
+		defer func() {
+			err, _ := recover().(error)
+			if err != nil && !errors.Is(err, http.ErrAbortHandler) {
+				panic(err)
+			}
+			w.WriteHeader(http.StatusOK)
+			_ = in.CloseWithError(err)
+		}()
 		h.ServeHTTP(w, r)
-		resp := w.Result()
-		body, _ := io.ReadAll(resp.Body)
-		resp.Body, resp.Request = io.NopCloser(bytes.NewReader(body)), r
-		done <- resp
 	}()
 	select {
-	case resp := <-done:
-		return resp, nil
+	case <-w.begun:
+		return &http.Response{StatusCode: w.status, Header: w.sent, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Body: body, Request: r}, nil
 	case <-r.Context().Done():
+		_ = body.Close()
 		<-done // the handler sees it too
 		return nil, r.Context().Err()
 	}
+}
+
+// piped is the writer's side of an answer.
+type piped struct {
+	header, sent http.Header
+	body         *io.PipeWriter
+	begun        chan struct{}
+	status       int
+}
+
+func (p *piped) Header() http.Header { return p.header }
+
+// SetWriteDeadline and Flush are found by http.ResponseController, as they are on a socket.
+func (p *piped) SetWriteDeadline(time.Time) error { return nil }
+
+func (p *piped) Flush() { p.WriteHeader(http.StatusOK) }
+
+func (p *piped) WriteHeader(status int) {
+	if p.status == 0 {
+		p.status, p.sent = status, p.header.Clone()
+		close(p.begun)
+	}
+}
+
+func (p *piped) Write(b []byte) (int, error) {
+	p.WriteHeader(http.StatusOK)
+	return p.body.Write(b)
 }
 
 // TestLintOurselves: what this origin serves, live and recorded, breaks none of the rules of lint that are MUST.
@@ -59,7 +94,7 @@ func TestLintOurselves(t *testing.T) {
 				t.Errorf("%s: MUST rules are broken, or only %d were looked at", name, len(report.Checked))
 			}
 		}
-		names := []string{"master.m3u8", "manifest.mpd", "v1/media.m3u8"}
+		names := []string{"master.m3u8", "manifest(format=m3u8-cmaf,iframes=yes)", "manifest.mpd", "v1/media.m3u8"}
 		done := make(chan struct{}, len(names))
 		looking := false
 		s := r.send(publisher{audio: 48000, beforeSend: func(_ ingest.Session, ms float64) {
@@ -118,10 +153,25 @@ func textual(h http.Handler, change func(text string) string) http.Handler {
 	})
 }
 
+// delayed answers requests with something in their query late.
+func delayed(h http.Handler, query string, d time.Duration) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		rec := httptest.NewRecorder()
+		h.ServeHTTP(rec, r)
+		if strings.Contains(r.URL.RawQuery, query) {
+			<-time.After(d)
+		}
+		maps.Copy(w.Header(), rec.Header())
+		w.WriteHeader(rec.Code)
+		_, _ = w.Write(rec.Body.Bytes())
+	})
+}
+
 // saboteurs break one thing each about an origin; each names what lint has to find.
 func saboteurs(real http.Handler) map[string]http.Handler {
 	line := regexp.MustCompile(`(?m)^#EXT-X-RENDITION-REPORT.*\n`)
-	dateless := regexp.MustCompile(`(?m)^#EXT-X-PROGRAM-DATE-TIME.*\n`)
+	dated := regexp.MustCompile(`(?m)^#EXT-X-PROGRAM-DATE-TIME.*\n`)
+	bandwidth := regexp.MustCompile(`(INF:|,)BANDWIDTH=\d+`)
 	began := time.Now()
 	answer := func(status int) *httptest.ResponseRecorder {
 		w := httptest.NewRecorder()
@@ -135,7 +185,7 @@ func saboteurs(real http.Handler) map[string]http.Handler {
 			real.ServeHTTP(w, r)
 		}),
 		"LL-RR":       textual(real, func(s string) string { return line.ReplaceAllString(s, "") }),
-		"MP-PDT":      textual(real, func(s string) string { return dateless.ReplaceAllString(s, "") }),
+		"MP-PDT":      textual(real, func(s string) string { return dated.ReplaceAllString(s, "") }),
 		"LL-PART-MAX": textual(real, func(s string) string { return strings.Replace(s, "PART-TARGET=0.", "PART-TARGET=0.0", 1) }),
 		"MP-TD-CONST": textual(real, func(s string) string {
 			if time.Since(began) > 4*time.Second {
@@ -168,6 +218,19 @@ func saboteurs(real http.Handler) map[string]http.Handler {
 			}
 			return w
 		}),
+		"MV-BW-PEAK":    textual(real, func(s string) string { return bandwidth.ReplaceAllString(s, "${1}BANDWIDTH=1000") }),
+		"MV-CODECS-ALL": textual(real, func(s string) string { return strings.Replace(s, "avc1.", "hvc1.", 1) }),
+		"MP-PDT-TFDT": textual(real, func(s string) string { // a clock that goes wrong
+			return dated.ReplaceAllStringFunc(s, func(line string) string {
+				at, err := time.Parse("2006-01-02T15:04:05.000Z", strings.TrimSpace(line[len("#EXT-X-PROGRAM-DATE-TIME:"):]))
+				if err != nil {
+					return line
+				}
+				return "#EXT-X-PROGRAM-DATE-TIME:" + began.Add(at.Sub(began)*21/20).Format("2006-01-02T15:04:05.000Z") + "\n"
+			})
+		}),
+		"LL-BLOCK-FAST": delayed(real, "_HLS_part=", 500*time.Millisecond),
+		"LL-CADENCE":    delayed(real, "_HLS_part=", 500*time.Millisecond),
 		"HTTP-404": rewritten(real, func(r *http.Request, w *httptest.ResponseRecorder) *httptest.ResponseRecorder {
 			if w.Code == http.StatusNotFound {
 				w.Code = http.StatusOK
