@@ -18,6 +18,7 @@ type HandlerOptions struct {
 	Account AccountID    // zero: DefaultAccount
 	Tokens  TokenChecker // required
 	Metrics http.Handler // served at /metrics to every caller with a token; nil: not
+	Events  http.Handler // served at /events to every caller with a token; nil: not
 	Ready   func() error // /readyz answers 200 when it returns nil; nil: always
 	Log     *slog.Logger // nil: slog.Default
 	// TrustForwarded takes X-Forwarded-Proto and X-Forwarded-Host from a TLS terminator in front for the URLs handed out.
@@ -93,6 +94,9 @@ func (a *answer) Write(b []byte) (int, error) {
 	return a.ResponseWriter.Write(b)
 }
 
+// Unwrap lets a handler behind this one flush and set deadlines.
+func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
+
 func requestID() string {
 	var b [16]byte
 	rand.Read(b[:])
@@ -134,6 +138,10 @@ func (c *call) serve() error {
 	c.r = c.r.WithContext(WithPrincipal(c.r.Context(), who))
 	if c.r.URL.Path == "/metrics" && c.h.o.Metrics != nil {
 		c.h.o.Metrics.ServeHTTP(c.w, c.r)
+		return nil
+	}
+	if c.r.URL.Path == "/events" && c.h.o.Events != nil {
+		c.h.o.Events.ServeHTTP(c.w, c.r)
 		return nil
 	}
 	if c.r.URL.Path == "/openapi.json" {

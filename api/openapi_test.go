@@ -66,6 +66,9 @@ func describe(all []route) document {
 		paths[path] = document{"get": document{"operationId": id, "security": []any{}, "responses": document{"200": document{"description": "It is."}, "503": failure}}}
 	}
 	paths["/openapi.json"] = document{"get": document{"operationId": "OpenAPI", "responses": document{"200": document{"description": "This document."}, "401": failure}}}
+	events := document{"description": "Events as CloudEvents: a list, or a stream of server-sent events to who accepts it (docs/events.md).",
+		"content": document{"application/cloudevents-batch+json": document{"schema": d.schema(reflect.TypeFor[[]Event]())}, "text/event-stream": document{"schema": document{"type": "string"}}}}
+	paths["/events"] = document{"get": document{"operationId": "Events", "parameters": eventParameters(), "responses": document{"200": events, "400": failure, "401": failure, "503": failure}}}
 	return document{
 		"openapi": "3.1.0",
 		"info": document{"title": "Headwater control API", "version": version,
@@ -74,6 +77,14 @@ func describe(all []route) document {
 		"paths":      paths,
 		"components": document{"schemas": d.schemas, "securitySchemes": document{"token": document{"type": "http", "scheme": "bearer"}}},
 	}
+}
+
+func eventParameters() []any {
+	all := []any{}
+	for _, p := range [][3]string{{"last", "query", "integer"}, {"after", "query", "string"}, {"types", "query", "string"}, {"subject", "query", "string"}, {"Last-Event-ID", "header", "string"}} {
+		all = append(all, document{"name": p[0], "in": p[1], "schema": document{"type": p[2]}})
+	}
+	return all
 }
 
 func pathParameters(path string) []any {
@@ -129,6 +140,8 @@ func (d *describer) schema(t reflect.Type) document {
 	switch t {
 	case reflect.TypeFor[Time]():
 		return document{"type": "string", "format": "date-time"}
+	case reflect.TypeFor[json.RawMessage]():
+		return document{}
 	case reflect.TypeFor[Int64]():
 		return document{"type": "integer", "format": "int64"}
 	}

@@ -35,7 +35,7 @@ var commandOf = map[string]string{
 	"ContentKeyPolicies_List": "(there are none)", "ContentKeyPolicies_Get": "(there are none)", "ContentKeyPolicies_CreateOrUpdate": "(always refused)", "ContentKeyPolicies_Update": "(there are none)",
 	"ContentKeyPolicies_Delete": "(there are none)", "ContentKeyPolicies_GetPolicyPropertiesWithSecrets": "(there are none)",
 	"AccessTokens_List": "token list", "AccessTokens_Get": "token list", "AccessTokens_Create": "token create", "AccessTokens_Delete": "token revoke",
-	"Health": "(for monitors)", "Ready": "(for monitors)", "OpenAPI": "(for programs)",
+	"Health": "(for monitors)", "Ready": "(for monitors)", "OpenAPI": "(for programs)", "Events": "events",
 }
 
 // TestComplete: every operation of the API has a command, or a reason for having none.

@@ -60,7 +60,7 @@ In a hurry:
 	flags.StringVar(&a.token, "token", "", "bearer `token` of the control API (env HEADWATER_TOKEN; default: the one in <data-dir>/control.token)")
 	flags.BoolVar(&a.json, "json", false, "print JSON instead of text")
 	root.AddCommand(
-		a.serveCommand(), a.liveCommand(), a.publishCommand(), a.eventCommand(), a.outputCommand(), a.assetCommand(), a.locatorCommand(),
+		a.serveCommand(), a.liveCommand(), a.publishCommand(), a.eventCommand(), a.eventsCommand(), a.outputCommand(), a.assetCommand(), a.locatorCommand(),
 		a.endpointCommand(), a.policyCommand(), a.filterCommand(), a.tokenCommand(), a.accountCommand(), a.lintCommand(), a.versionCommand(),
 	)
 	return root

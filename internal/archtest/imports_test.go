@@ -30,7 +30,8 @@ var rooms = map[string][]string{
 
 	"api":                      {},
 	"internal/access":          {"api"},
-	"internal/control":         {"api", "internal/access", "internal/doctor", "internal/filter", "internal/state", "locator"},
+	"internal/journal":         {},
+	"internal/control":         {"api", "internal/access", "internal/doctor", "internal/filter", "internal/journal", "internal/state", "locator"},
 	"internal/state":           {},
 	"internal/state/boltstate": {"internal/state"},
 	"internal/state/memstate":  {"internal/state"},

@@ -118,6 +118,7 @@ type plane struct {
 	*api.Client
 	svc     *control.Service
 	runtime *memRuntime
+	journal *memJournal
 	store   state.Store
 	url     string
 	http    *http.Client
@@ -140,7 +141,10 @@ func start(t *testing.T, store state.Store, quotas control.Quotas) *plane {
 func serve(t *testing.T, store state.Store, quotas control.Quotas, listen func(http.Handler) *httptest.Server) *plane {
 	t.Helper()
 	rt := &memRuntime{fail: map[string]int{}, incoming: 1000}
-	svc, err := control.New(store, rt, options(quotas))
+	told := &memJournal{}
+	o := options(quotas)
+	o.Journal = told
+	svc, err := control.New(store, rt, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,7 +163,7 @@ func serve(t *testing.T, store state.Store, quotas control.Quotas, listen func(h
 	t.Cleanup(stop)
 	return &plane{
 		Client: api.NewClient(api.ClientOptions{BaseURL: server.URL, Token: testToken, HTTP: server.Client()}),
-		svc:    svc, runtime: rt, store: store, url: server.URL, http: server.Client(), stop: stop,
+		svc:    svc, runtime: rt, journal: told, store: store, url: server.URL, http: server.Client(), stop: stop,
 	}
 }
 

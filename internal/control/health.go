@@ -181,7 +181,7 @@ func (s *Service) LiveEventStreamEvents(_ context.Context, name string) (*api.St
 			d.RemoteIP, d.RemotePort = a.Addr().String(), strconv.Itoa(int(a.Port()))
 		}
 		if x.Track != "" {
-			d.TrackName = fmt.Sprintf("%s_%d", x.Track, x.Bitrate)
+			d.TrackName = trackName(x.Track, x.Bitrate)
 		}
 		if x.Gap != 0 || x.At != 0 {
 			d.Timestamp, d.DiscontinuityGap, d.Timescale = ticks(x.At), ticks(x.Gap), timescale
@@ -200,14 +200,18 @@ func (s *Service) LiveEventHeartbeats(_ context.Context, name string) (*api.Trac
 	st, _ := s.runtime.EventStatus(e.rec.ID)
 	v := &api.TrackHeartbeats{Value: []api.TrackEvent{}, ETag: strconv.Quote(st.Log)}
 	for _, b := range st.Beats {
-		// unexpectedBitrate and healthy as ams-v3 §10.1 defines them.
-		unexpected := b.Incoming == 0 || b.Bitrate > 0 && (b.Incoming >= 2*b.Bitrate || b.Incoming <= b.Bitrate/2)
-		v.Value = append(v.Value, api.TrackEvent{EventType: "TrackEvent/IngestHeartbeat", EventTime: api.NewTime(b.Time), Data: api.TrackEventData{
-			TrackType: b.Track, TrackName: fmt.Sprintf("%s_%d", b.Track, b.Bitrate), Bitrate: int32(b.Bitrate), IncomingBitrate: int32(b.Incoming),
-			LastTimestamp: ticks(b.Last), Timescale: timescale, LastFragmentArrivalTime: api.NewTime(b.Arrived),
-			OverlapCount: int32(b.Overlaps), DiscontinuityCount: int32(b.Discontinuities), UnexpectedBitrate: unexpected, State: "Running",
-			Healthy: !unexpected && b.Overlaps == 0 && b.Discontinuities == 0, IngestDriftValue: drift(b.Drift),
-		}})
+		v.Value = append(v.Value, api.TrackEvent{EventType: "TrackEvent/IngestHeartbeat", EventTime: api.NewTime(b.Time), Data: b.wire()})
 	}
 	return v, nil
+}
+
+func (b *Heartbeat) wire() api.TrackEventData {
+	// unexpectedBitrate and healthy as ams-v3 §10.1 defines them.
+	unexpected := b.Incoming == 0 || b.Bitrate > 0 && (b.Incoming >= 2*b.Bitrate || b.Incoming <= b.Bitrate/2)
+	return api.TrackEventData{
+		TrackType: b.Track, TrackName: trackName(b.Track, b.Bitrate), Bitrate: int32(b.Bitrate), IncomingBitrate: int32(b.Incoming),
+		LastTimestamp: ticks(b.Last), Timescale: timescale, LastFragmentArrivalTime: api.NewTime(b.Arrived),
+		OverlapCount: int32(b.Overlaps), DiscontinuityCount: int32(b.Discontinuities), UnexpectedBitrate: unexpected, State: "Running",
+		Healthy: !unexpected && b.Overlaps == 0 && b.Discontinuities == 0, IngestDriftValue: drift(b.Drift),
+	}
 }

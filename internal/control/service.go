@@ -19,6 +19,8 @@ type Options struct {
 	IngestBases []string
 	// OriginBase is the URL of the origin as viewers reach it: "http://media.example:8080".
 	OriginBase string
+	// Journal is told of what becomes of resources; nil: nobody is.
+	Journal Journal
 	// Archive makes recordings of recordings; nil: that is refused.
 	Archive Archive
 	// DataDir is named in messages about where assets are kept.

@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"headwater.stream/api"
+	"headwater.stream/internal/journal"
 	"headwater.stream/internal/state"
 )
 
@@ -56,6 +57,7 @@ type tx struct {
 	s       *Service
 	changes []state.Change
 	apply   []func(revision uint64)
+	notices []journal.Event // told when it is stored
 	err     error
 }
 
@@ -77,6 +79,9 @@ func put[T any](x *tx, t *table[T], key string, rec T) *row[T] {
 	c := state.Change{Kind: t.kind, Key: key, Body: body}
 	if old := t.rows[key]; old != nil {
 		c.Expect = old.revision
+		x.lived(&old.rec, &rec)
+	} else {
+		x.lived(nil, &rec)
 	}
 	x.changes = append(x.changes, c)
 	x.apply = append(x.apply, func(revision uint64) {
@@ -92,6 +97,7 @@ func drop[T any](x *tx, t *table[T], key string) {
 	if old == nil {
 		return
 	}
+	x.lived(&old.rec, nil)
 	x.changes = append(x.changes, state.Change{Kind: t.kind, Key: key, Expect: old.revision})
 	x.apply = append(x.apply, func(uint64) { delete(t.rows, key) })
 }
@@ -120,6 +126,9 @@ func (x *tx) commit(ctx context.Context) error {
 		f(revision)
 	}
 	x.s.mu.Unlock()
+	if x.s.o.Journal != nil {
+		x.s.o.Journal.Append(x.notices...)
+	}
 	x.s.wake()
 	return nil
 }

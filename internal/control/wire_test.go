@@ -190,6 +190,9 @@ func TestFailedStart(t *testing.T) {
 	if a := p.raw(t, "GET", first.header.Get("Azure-AsyncOperation"), ""); a.code() != "OperationFailed" {
 		t.Errorf("the operation says %s", a.raw)
 	}
+	if told := strings.Join(p.journal.lines(), "\n"); !strings.Contains(told, "LiveEventStopped liveEvent/e\nOperationFailed liveEvent/e") {
+		t.Errorf("what is told of it:\n%s", told)
+	}
 	wantError(t, p.StartLiveEvent(t.Context(), "e"), 409, "OperationFailed")
 	p.runtime.mu.Lock()
 	p.runtime.fail[id] = 2 // and what fails twice is tried again

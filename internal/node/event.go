@@ -52,8 +52,8 @@ const (
 )
 
 // openEvent opens the timeline in the event's spool.
-func openEvent(spec control.EventSpec, dir archive.Dir, cfg Config, c clock, m *metrics, log *slog.Logger) (*event, error) {
-	e := &event{log: log.With("event", spec.Name), clock: c, metrics: m, dir: dir}
+func openEvent(spec control.EventSpec, dir archive.Dir, cfg Config, c clock, m *metrics, log *slog.Logger, v voice) (*event, error) {
+	e := &event{log: log.With("event", spec.Name), clock: c, metrics: m, dir: dir, trail: trail{voice: v}}
 	e.silence = silence{after: cfg.InputLost, now: c.now, tell: func(ev control.StreamEvent) {
 		e.log.Warn("input", "event", ev.Type, "reason", ev.Reason)
 		e.trail.add(ev)
@@ -157,6 +157,7 @@ func (e *event) stop() {
 	if cur != nil {
 		cur.replace(codeStopped, &ingest.Refusal{Code: ingest.CodeFailed, Description: fmt.Sprintf("live event %q was stopped", e.spec.Load().Name)})
 	}
+	e.trail.rest()
 }
 
 // close ends everything and closes the spool.

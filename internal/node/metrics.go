@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"headwater.stream/internal/journal"
 	"headwater.stream/origin"
 )
 
@@ -105,4 +106,11 @@ func (m *metrics) watch(r *runtime) {
 		return n
 	})
 	gauge("headwater_spools_degraded", "Live events whose parts are announced before they are on disk.", count(func(e *event) bool { return e.tl.Health().Degraded }))
+}
+
+// follow adds what is read from the event log when it is asked for.
+func (m *metrics) follow(j *journal.Journal) {
+	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "headwater_events_unstored_total", Help: "Events that could not be written to the event log.",
+	}, func() float64 { return float64(j.Unstored()) }))
 }

@@ -262,6 +262,24 @@ func TestLife(t *testing.T) {
 	if _, err := r.client.DeleteAsset(ctx, "as"); err != nil {
 		t.Fatal(err)
 	}
+	// All of it is in the event log, in its order, the life before the restart included.
+	told, err := r.client.ListEvents(ctx, api.EventOptions{Last: 1000})
+	must(err)
+	var kinds []string
+	for _, e := range told {
+		kinds = append(kinds, e.Type)
+	}
+	at := 0
+	for _, want := range []string{"LiveEventCreated", "LiveEventStarted", "AssetCreated", "LiveOutputStarted", "StreamingLocatorCreated", "LiveEventEncoderConnected",
+		"LiveEventEncoderDisconnected", "LiveEventEncoderConnected", "AssetRecordingEnded", "LiveEventStopped", "StreamingLocatorDeleted", "LiveEventDeleted", "AssetDeleted"} {
+		for at < len(kinds) && !strings.HasSuffix(kinds[at], "."+want) {
+			at++
+		}
+		if at++; at > len(kinds) {
+			t.Errorf("no %s where it should be in %v", want, kinds)
+			break
+		}
+	}
 	for _, kind := range []string{"assets", "events"} {
 		r.until("removed "+kind, func() bool {
 			left, err := os.ReadDir(filepath.Join(dir, kind))

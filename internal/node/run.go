@@ -24,6 +24,7 @@ import (
 	"headwater.stream/ingest"
 	"headwater.stream/internal/console"
 	"headwater.stream/internal/control"
+	"headwater.stream/internal/journal"
 	"headwater.stream/internal/state/boltstate"
 	"headwater.stream/internal/watch"
 	"headwater.stream/origin"
@@ -73,6 +74,7 @@ type node struct {
 	assets  *fsstore.Store
 	staging *fsstore.Store // of assets that are being made of others
 	metrics *metrics
+	journal *journal.Journal
 	runtime *runtime
 	control *control.Service
 	ingest  *ingest.Server
@@ -115,6 +117,9 @@ func open(cfg Config) (n *node, err error) {
 		return n, err
 	}
 	clock := newClock()
+	if n.journal, err = journal.Open(filepath.Join(cfg.DataDir, "journal"), journal.Options{Now: clock.now, Log: cfg.Log}); err != nil {
+		return n, err
+	}
 	certs := &certificates{cfg: cfg, now: clock.now()}
 	originTLS, err := certs.config("origin", cfg.OriginTLS, "h2", "http/1.1")
 	if err != nil {
@@ -155,9 +160,11 @@ func open(cfg Config) (n *node, err error) {
 		n.api = tls.NewListener(n.api, controlTLS)
 	}
 	n.runtime = newRuntime(ctx, clock, n.spools, n.assets, n.metrics, cfg)
+	n.runtime.journal, n.runtime.ingest = n.journal, n.ready.RTMP+"/"+ingestApp
 	n.metrics.watch(n.runtime)
+	n.metrics.follow(n.journal)
 	n.control, err = control.New(n.state, &firstApply{runtime: n.runtime, done: n.applied}, control.Options{
-		IngestBases: n.ready.Ingest, OriginBase: n.ready.Origin, DataDir: cfg.DataDir, Archive: &recordings{n.assets, n.staging}, AssetRetention: cfg.AssetRetention, Quotas: quotas, Log: cfg.Log,
+		IngestBases: n.ready.Ingest, OriginBase: n.ready.Origin, DataDir: cfg.DataDir, Journal: n.journal, Archive: &recordings{n.assets, n.staging}, AssetRetention: cfg.AssetRetention, Quotas: quotas, Log: cfg.Log,
 	})
 	return n, err
 }
@@ -260,6 +267,10 @@ func (n *node) serve(ctx context.Context) error {
 	publishers, stopPublishers := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopPublishers()
 	n.ingest = &ingest.Server{Gate: n.runtime, Log: log}
+	journalCtx, stopJournal := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopJournal()
+	written := make(chan error, 1)
+	go func() { written <- n.journal.Run(journalCtx) }()
 
 	spawn("control", func() error { return n.control.Run(controlCtx) })
 	select {
@@ -269,6 +280,7 @@ func (n *node) serve(ctx context.Context) error {
 	spawn("origin listener", func() error { return ignoreClosed(originServer.Serve(n.origin)) })
 	spawn("control listener", func() error { return ignoreClosed(apiServer.Serve(n.api)) })
 	spawn("replays", func() error { n.runtime.rest(publishers); return nil })
+	spawn("heartbeats", func() error { n.runtime.beat(publishers); return nil })
 	for _, l := range n.rtmp {
 		spawn("RTMP listener", func() error { return n.ingest.Serve(publishers, l) })
 	}
@@ -288,6 +300,8 @@ func (n *node) serve(ctx context.Context) error {
 	dropViewers()
 	errs = append(errs, shutdown(ctx, originServer))
 	wg.Wait()
+	stopJournal()
+	errs = append(errs, <-written)
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) && !errors.Is(cause, context.DeadlineExceeded) {
 		errs = append(errs, cause)
 	}
@@ -367,12 +381,13 @@ func (n *node) originHandler() http.Handler {
 	})
 }
 
-// controlHandler serves the control API, the metrics behind the same token, and the console. What consoles wait for ends with
-// leaving.
+// controlHandler serves the control API, the metrics and events behind the same token, and the console. What consoles wait for,
+// and streams of events, end with leaving.
 func (n *node) controlHandler(leaving context.Context) http.Handler {
 	tokens := api.AnyToken(api.SingleToken(n.token), n.control.CheckToken)
 	metrics := promhttp.HandlerFor(n.metrics.registry, promhttp.HandlerOpts{})
-	control := api.Handler(n.control, api.HandlerOptions{Tokens: tokens, Ready: n.control.Ready, Metrics: metrics, TrustForwarded: n.cfg.TrustForwarded, Log: n.cfg.Log})
+	events := &journal.Handler{Journal: n.journal, Source: api.DefaultAccount().ResourceID(), Done: leaving.Done()}
+	control := api.Handler(n.control, api.HandlerOptions{Tokens: tokens, Ready: n.control.Ready, Metrics: metrics, Events: events, TrustForwarded: n.cfg.TrustForwarded, Log: n.cfg.Log})
 	return n.withConsole(control, tokens, leaving)
 }
 

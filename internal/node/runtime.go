@@ -27,6 +27,8 @@ type runtime struct {
 	spools  spoolStore // of live events, by EventSpec.ID
 	assets  assetStore // by AssetSpec.Container
 	tokens  *access.Checker
+	journal control.Journal // nil: nobody is told
+	ingest  string          // URL that encoders publish to, without the token
 	routes  atomic.Pointer[routes]
 
 	ctx     context.Context // ends the outputs' loops
@@ -208,7 +210,7 @@ func (r *runtime) openEvent(ctx context.Context, s control.EventSpec) (*event, e
 		if err != nil {
 			return nil, fmt.Errorf("opening the timeline: %w", err)
 		}
-		e, err := openEvent(s, dir, r.cfg, r.clock, r.metrics, r.log)
+		e, err := openEvent(s, dir, r.cfg, r.clock, r.metrics, r.log, voice{r.journal, s.Name, r.ingest})
 		if err != nil {
 			return nil, fmt.Errorf("opening the timeline: %w", err)
 		}

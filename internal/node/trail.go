@@ -21,7 +21,10 @@ const beat = 20 * time.Second
 
 // trail is what happened to the input of an event since its timeline was opened.
 type trail struct {
-	mu     sync.Mutex // held for microseconds
+	voice voice
+
+	mu     sync.Mutex          // held for microseconds
+	latest []control.Heartbeat // of each track; nil before the first, and once the event was stopped
 	began  time.Time
 	count  int
 	events []control.StreamEvent
@@ -51,6 +54,7 @@ func (t *trail) add(e control.StreamEvent) {
 // append adds an event. t.mu is held.
 func (t *trail) append(e control.StreamEvent) {
 	t.tick(e.Time)
+	t.voice.happened(e)
 	if t.events = append(t.events, e); len(t.events) > maxStreamEvents {
 		t.events = slices.Delete(t.events, 0, 1)
 	}
@@ -110,14 +114,43 @@ func (t *trail) end(e control.StreamEvent) {
 func (t *trail) beat(list []control.Heartbeat) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.pulse(list)
+}
+
+// pulse adds heartbeats. t.mu is held.
+func (t *trail) pulse(list []control.Heartbeat) {
+	t.latest = list
 	for i, b := range list {
 		if t.tick(b.Time); i == 0 {
 			t.flush(b.Time, false)
 		}
+		t.voice.beat(b)
 		if t.beats = append(t.beats, b); len(t.beats) > maxHeartbeats {
 			t.beats = slices.Delete(t.beats, 0, 1)
 		}
 	}
+}
+
+// quiet adds heartbeats in which nothing came, if the next are due: they go on when the encoder does not (ams-v3 §10.1).
+func (t *trail) quiet(now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.latest) == 0 || now.Sub(t.latest[0].Time) < beat {
+		return
+	}
+	list := slices.Clone(t.latest)
+	for i := range list {
+		b := &list[i]
+		*b = control.Heartbeat{Time: now, Track: b.Track, Bitrate: b.Bitrate, Last: b.Last, Arrived: b.Arrived, Drift: -1}
+	}
+	t.pulse(list)
+}
+
+// rest ends the heartbeats.
+func (t *trail) rest() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.latest = nil
 }
 
 // tick counts an addition. t.mu is held.
