@@ -2,7 +2,7 @@
 # make run     starts a demo: a live event fed from a clip, with a page to watch it on; Ctrl-C ends it
 # make test    installs what the tests need and is missing, then runs everything
 # make soak    24 hours of media in fake time with a random fault at every turn, 10 real minutes over sockets, 200 kills,
-#              10 minutes with every player
+#              10 minutes with every player, a recording of 10 minutes taken away
 # make check   the static checks alone
 # make short   the tests that need nothing but Go
 # make demo-clip, make players   make testdata/demo.flv, and what the pages have from npm, anew
@@ -47,6 +47,7 @@ soak:
 	HEADWATER_SOAK=24h HEADWATER_SOAK_REAL=10m $(GO) test -v -timeout 1h -run 'TestSoak$$|TestRealSoak$$' ./internal/node
 	HEADWATER_KILLS=200 $(GO) test -v -timeout 2h -run 'TestRandomKills$$' ./internal/e2e
 	HEADWATER_PLAY=10m $(GO) test -v -timeout 30m -run 'TestPlay$$' ./internal/e2e
+	HEADWATER_EXPORT=10m $(GO) test -v -timeout 1h -run 'TestExport$$' ./internal/e2e
 
 demo-clip:
 	./scripts/make-demo-clip.sh

@@ -13,6 +13,7 @@ import (
 // mpd is what the tests read of a DASH manifest.
 type mpd struct {
 	Type    string `xml:"type,attr"`
+	Length  string `xml:"mediaPresentationDuration,attr"`
 	Periods []struct {
 		ID    string          `xml:"id,attr"`
 		Start string          `xml:"start,attr"`
@@ -93,7 +94,24 @@ func (m mpd) segments(t *testing.T, u string) (media, inits map[string][]string)
 // and in order.
 func assemble(t *testing.T, u string) []Packet {
 	t.Helper()
-	media, inits := manifest(t, u).segments(t, u)
+	return manifest(t, u).assemble(t, u)
+}
+
+// assemblePeriods is assemble for each Period by itself.
+func assemblePeriods(t *testing.T, u string) (list [][]Packet) {
+	t.Helper()
+	m := manifest(t, u)
+	for i := range m.Periods {
+		one := m
+		one.Periods = m.Periods[i : i+1]
+		list = append(list, one.assemble(t, u))
+	}
+	return list
+}
+
+func (m mpd) assemble(t *testing.T, u string) []Packet {
+	t.Helper()
+	media, inits := m.segments(t, u)
 	var all []Packet
 	for _, kind := range []string{"video", "audio"} {
 		if len(inits[kind]) != 1 {

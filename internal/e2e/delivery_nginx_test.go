@@ -107,6 +107,25 @@ func NewNginx(t *testing.T, origin string) *Nginx {
 		}
 		site = strings.Replace(site, shipped, here, 1)
 	}
+	ended := runNginx(t, dir, site)
+	transport := &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "unix", socket)
+		},
+		MaxIdleConnsPerHost: 256, DisableCompression: true,
+	}
+	t.Cleanup(transport.CloseIdleConnections)
+	n := &Nginx{&http.Client{Transport: transport, Timeout: 30 * time.Second}}
+	if !waitFor(10*time.Second, func() bool { _, err := n.Get("/time"); return err == nil || closed(ended) }) || closed(ended) {
+		t.Fatal("nginx does not run")
+	}
+	return n
+}
+
+// runNginx runs an nginx with this configuration of its http block, in a directory of its own, until the test ends or, which
+// closes ended, by itself.
+func runNginx(t *testing.T, dir, site string) (ended <-chan struct{}) {
+	t.Helper()
 	main := fmt.Sprintf("daemon off; worker_processes 2; pid %[1]s/pid; error_log stderr warn;\nevents { worker_connections 4096; }\nhttp {\n", dir)
 	if os.Geteuid() == 0 {
 		main = "user root;" + main
@@ -130,14 +149,7 @@ func NewNginx(t *testing.T, origin string) *Nginx {
 		defer close(done)
 		_ = cmd.Wait()
 	}()
-	transport := &http.Transport{
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, "unix", socket)
-		},
-		MaxIdleConnsPerHost: 256, DisableCompression: true,
-	}
 	t.Cleanup(func() {
-		transport.CloseIdleConnections()
 		_ = cmd.Process.Signal(syscall.SIGTERM)
 		if !waitFor(10*time.Second, func() bool { return closed(done) }) {
 			_ = cmd.Process.Kill()
@@ -147,11 +159,25 @@ func NewNginx(t *testing.T, origin string) *Nginx {
 			t.Logf("nginx: %s", log.String())
 		}
 	})
-	n := &Nginx{&http.Client{Transport: transport, Timeout: 30 * time.Second}}
-	if !waitFor(10*time.Second, func() bool { _, err := n.Get("/time"); return err == nil || closed(done) }) || closed(done) {
-		t.Fatalf("nginx does not run: %s", log.String())
+	return done
+}
+
+// staticNginx serves a directory as a plain web server and returns its URL.
+func staticNginx(t *testing.T, root string) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0") // nginx cannot take a port that is free
+	if err != nil {
+		t.Fatal(err)
 	}
-	return n
+	addr := l.Addr().String()
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	ended := runNginx(t, t.TempDir(), fmt.Sprintf("types { application/vnd.apple.mpegurl m3u8; application/dash+xml mpd; video/mp4 mp4 m4s; }\nsendfile on;\nserver { listen %s; root %s; access_log off; }", addr, root))
+	if !waitFor(10*time.Second, func() bool { return status("http://"+addr+"/") != 0 || closed(ended) }) || closed(ended) {
+		t.Fatal("nginx does not run")
+	}
+	return "http://" + addr
 }
 
 // Get gets a path and query through the cache; header is key, value, key, value, ….

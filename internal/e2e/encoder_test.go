@@ -15,19 +15,24 @@ import (
 // clipSeconds is a whole number of video frames (960) and of audio frames (1500), so that the clip loops without a hole.
 const clipSeconds = 32
 
-// clip makes the moving test picture once: 1080p30, H.264 with B-frames, a keyframe every two seconds, AAC stereo.
+// clip makes the test clip once.
 var clip = sync.OnceValues(func() (string, error) {
 	path := filepath.Join(scratch(), "clip.mp4")
+	return path, makeClip(path, clipSeconds)
+})
+
+// makeClip makes a moving test picture: 1080p30, H.264 with B-frames, a keyframe every two seconds, AAC stereo.
+func makeClip(path string, seconds int) error {
 	out, err := exec.Command("ffmpeg", "-nostdin", "-v", "error", "-y",
 		"-f", "lavfi", "-i", "testsrc2=size=1920x1080:rate=30", "-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000", "-map", "0:v", "-map", "1:a",
-		"-t", fmt.Sprint(clipSeconds), "-c:v", "libx264", "-preset", "ultrafast", "-profile:v", "high", "-bf", "2", "-b_strategy", "0", "-pix_fmt", "yuv420p",
+		"-t", fmt.Sprint(seconds), "-c:v", "libx264", "-preset", "ultrafast", "-profile:v", "high", "-bf", "2", "-b_strategy", "0", "-pix_fmt", "yuv420p",
 		"-g", "60", "-keyint_min", "60", "-sc_threshold", "0", "-b:v", "3M", "-maxrate", "4M", "-bufsize", "4M",
-		"-c:a", "aac", "-b:a", "128k", "-ac", "2", "-frames:a", fmt.Sprint(clipSeconds*48000/1024), path).CombinedOutput()
+		"-c:a", "aac", "-b:a", "128k", "-ac", "2", "-frames:a", fmt.Sprint(seconds*48000/1024), path).CombinedOutput()
 	if err != nil {
-		return "", fmt.Errorf("making the clip: %w\n%s", err, out)
+		return fmt.Errorf("making the clip: %w\n%s", err, out)
 	}
-	return path, nil
-})
+	return nil
+}
 
 // testClip returns the path of clip.
 func testClip(t *testing.T) string {

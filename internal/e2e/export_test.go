@@ -8,40 +8,47 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 )
 
+// exported is how much media TestExport records; HEADWATER_EXPORT says how much.
+const exported = 15 * time.Second
+
 // TestExport records two encoders, the second with another picture size and sampling rate, and takes the recording away:
-// ffprobe reads the same frames from the MP4 file and from the static copy as from the replay; ffmpeg decodes the file without a
-// word; a download goes on where it was; a clip has its part.
+// every frame that was sent is in the replay, in the MP4 file and in the static copy on a plain web server, in HLS and in DASH;
+// ffmpeg decodes the file without a word; a download goes on where it was; a clip has its part.
 func TestExport(t *testing.T) {
 	t.Parallel()
-	begin(t, 4*time.Minute)
-	tmp := t.TempDir()
-	other := filepath.Join(tmp, "other.flv")
-	if _, err := tryRun(time.Minute, "ffmpeg", "-nostdin", "-v", "error", "-t", "8", "-i", testClip(t), "-vf", "scale=640:360", "-c:v", "libx264", "-preset", "ultrafast", "-bf", "2",
-		"-g", "60", "-keyint_min", "60", "-sc_threshold", "0", "-c:a", "aac", "-ar", "44100", other); err != nil {
-		t.Fatal(err)
+	length := exported
+	if s := os.Getenv("HEADWATER_EXPORT"); s != "" {
+		var err error
+		if length, err = time.ParseDuration(s); err != nil {
+			t.Fatal(err)
+		}
 	}
+	begin(t, 4*time.Minute+4*length)
+	limit := time.Minute + length
+	tmp := t.TempDir()
+	files := twoEncoders(t, tmp, length)
 	d := StartDaemon(t)
 	c := NewChannel(t, d, "away")
-	Publish(t, c.Ingest+"/main", testClip(t), false, "-t", "7").Wait(t, 40*time.Second)
-	Publish(t, c.Ingest+"/main", other, false).Wait(t, 40*time.Second)
+	sent := make([][]Packet, len(files))
+	for i, file := range files {
+		var err error
+		if sent[i], err = probe(limit, file); err != nil {
+			t.Fatal(err)
+		}
+		Publish(t, c.Ingest+"/main", file, false).Wait(t, length+30*time.Second)
+	}
 	d.CLI(t, "locator", "create", "download", "--asset", c.Asset, "--policy", "Predefined_DownloadAndClearStreaming")
 	u := find(t, d.CLI(t, "locator", "paths", "download"), d.Origin, "download.mp4")
 	if r, err := fetch(u); err != nil || r.Status != http.StatusNotFound {
 		t.Errorf("a download while it is live: %d, %v", r.Status, err)
 	}
 	c.End(t)
-	want, err := probe(time.Minute, HLS(c.Public))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if n := len(of(want, "video")); n < 14*25 {
-		t.Fatalf("only %d video frames", n)
-	}
 	if r, err := fetch(c.Public + "download.mp4"); err != nil || r.Status != http.StatusForbidden {
 		t.Errorf("a download that the policy does not allow: %d, %v", r.Status, err)
 	}
@@ -51,25 +58,30 @@ func TestExport(t *testing.T) {
 	if err := os.WriteFile(file, whole.Body, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	got, err := probe(time.Minute, file)
+	d.CLI(t, "asset", "export", c.Asset, "--static", filepath.Join(tmp, "static"))
+	want := everyFrame(t, "the origin", limit, c.Public, sent)
+	everyFrame(t, "nginx", limit, staticNginx(t, tmp)+"/static/", sent)
+	got, err := probe(limit, file)
 	if err != nil {
 		t.Error(err)
 	}
 	for kind, stream := range map[string]string{"video": "0:v", "audio": "0:a"} {
-		if g, w := hashes(t, file, stream, "copy"), of(want, kind); len(g) != len(w) || slices.ContainsFunc(w, func(p Packet) bool { return !slices.Contains(g, strings.TrimPrefix(p.Hash, "MD5:")) }) {
+		if g, w := hashes(t, limit, file, stream, "copy"), of(want, kind); len(g) != len(w) || slices.ContainsFunc(w, func(p Packet) bool { return !slices.Contains(g, strings.TrimPrefix(p.Hash, "MD5:")) }) {
 			t.Errorf("MP4: %d %s frames, the replay has %d, or others", len(g), kind, len(w))
 		}
 	}
-	sent, err := probe(time.Minute, testClip(t))
-	if err != nil {
-		t.Fatal(err)
+	// The file has the time between the encoders too: it is as long as the time from the first to the last frame.
+	list := playlist(t, renditions(t, HLS(c.Public))["video"]).Segments
+	last := list[len(list)-1]
+	if is, long := duration(t, file), last.Date.Sub(list[0].Date).Seconds()+last.Duration; diff(is, long) > 0.1 {
+		t.Errorf("the file lasts %.3f s, the recording %.3f s", is, long)
 	}
-	before := fromEncoder(got, sent)
-	sameFrames(t, "MP4, the first encoder", before, fromEncoder(sent, before), audioMissing)
-	inStep(t, "MP4", before, sent)
+	before := fromEncoder(got, sent[0])
+	sameFrames(t, "MP4, the first encoder", before, sent[0], audioMissing)
+	inStep(t, "MP4", before, sent[0])
 	// The pictures, decoded over the change of size: those of what was sent.
-	decoded := hashes(t, file, "0:v", "rawvideo", "-vf", "scale=160:90")
-	second := hashes(t, other, "0:v", "rawvideo", "-vf", "scale=160:90")
+	decoded := hashes(t, limit, file, "0:v", "rawvideo", "-vf", "scale=160:90")
+	second := hashes(t, limit, files[1], "0:v", "rawvideo", "-vf", "scale=160:90")
 	if n := len(of(before, "video")); len(decoded) != n+len(second) || !slices.Equal(decoded[n:], second) {
 		t.Errorf("decoded: %d pictures of %d and %d; those of the second encoder differ", len(decoded), n, len(second))
 	}
@@ -86,18 +98,6 @@ func TestExport(t *testing.T) {
 	if b, err := os.ReadFile(export); err != nil || !bytes.Equal(b, whole.Body) {
 		t.Errorf("the exported file is not the download: %d bytes, %d, %v", len(b), len(whole.Body), err)
 	}
-	d.CLI(t, "asset", "export", c.Asset, "--static", filepath.Join(tmp, "static"))
-	origin := plainOrigin(t, tmp)
-	static, err := probe(time.Minute, origin.URL+"/static/master.m3u8")
-	if err != nil {
-		t.Error(err)
-	}
-	for _, kind := range []string{"video", "audio"} { // ffmpeg's HLS reader has no good times at a discontinuity
-		if g, w := of(static, kind), of(want, kind); len(g) != len(w) || firstDifference(g, w) != firstDifference(w, w) {
-			t.Errorf("static copy: %d %s frames, want %d: %s", len(g), kind, len(w), firstDifference(g, w))
-		}
-	}
-
 	d.CLI(t, "asset", "clip", c.Asset, "part", "--from", "2s", "--to", "4s")
 	d.CLI(t, "locator", "create", "part", "--asset", "part", "--policy", "Predefined_DownloadAndClearStreaming")
 	part, err := probe(time.Minute, find(t, d.CLI(t, "locator", "paths", "part"), d.Origin, "download.mp4"))
@@ -118,6 +118,111 @@ func TestExport(t *testing.T) {
 	if out := d.CLI(t, "asset", "check", filepath.Base(c.Files(t))); !strings.Contains(out, "0 problems") {
 		t.Error(out)
 	}
+}
+
+// twoEncoders makes what two encoders send, together of some length.
+func twoEncoders(t *testing.T, dir string, length time.Duration) []string {
+	t.Helper()
+	long := testClip(t)
+	half := length / 2
+	if half > clipSeconds*time.Second {
+		long = filepath.Join(dir, "long.mp4")
+		if err := makeClip(long, int(half/time.Second)+1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	files := []string{filepath.Join(dir, "first.mp4"), filepath.Join(dir, "second.mp4")}
+	for i, how := range [][]string{
+		{"-c", "copy"},
+		{"-vf", "scale=640:360", "-c:v", "libx264", "-preset", "ultrafast", "-bf", "2", "-g", "60", "-keyint_min", "60", "-sc_threshold", "0", "-c:a", "aac", "-ar", "44100"},
+	} {
+		args := append([]string{"-nostdin", "-v", "error", "-t", fmt.Sprint(half.Seconds()), "-i", long}, how...)
+		if _, err := tryRun(time.Minute+length, "ffmpeg", append(args, files[i])...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return files
+}
+
+// duration returns how long ffprobe says a file is, in seconds.
+func duration(t *testing.T, file string) float64 {
+	t.Helper()
+	out, err := tryRun(time.Minute, "ffprobe", "-v", "error", "-show_entries", "format=duration", "-of", "csv=p=0", file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := strconv.ParseFloat(strings.TrimSpace(string(out)), 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// everyFrame checks that a recording of encoders one after the other has every frame of each, once and in order, in HLS and
+// in DASH; that playlists and MPD are as long as what was sent. It returns the frames of HLS.
+func everyFrame(t *testing.T, what string, limit time.Duration, base string, sent [][]Packet) []Packet {
+	t.Helper()
+	hls, err := probe(limit, HLS(base))
+	if err != nil {
+		t.Errorf("%s: HLS: %v", what, err)
+	}
+	dash, err := probe(limit, DASH(base))
+	if err != nil {
+		t.Errorf("%s: DASH: %v", what, err)
+	}
+	dash = asOfFFmpeg(dash)
+	periods := assemblePeriods(t, DASH(base))
+	if len(periods) != len(sent) {
+		t.Fatalf("%s: %d Periods, want %d", what, len(periods), len(sent))
+	}
+	ofOne := false
+	frames, length := 0, 0.0
+	for i := range sent {
+		// By the MPD with times; ffmpeg's HLS reader has no good ones at a discontinuity.
+		sameFrames(t, fmt.Sprintf("%s, Period %d", what, i+1), periods[i], sent[i], audioMissing)
+		list := of(sent[i], "video")
+		for k, p := range of(hls, "video")[min(frames, len(of(hls, "video"))):] {
+			if k < len(list) && p.Hash != list[k].Hash {
+				t.Errorf("%s: HLS: video frame %d of encoder %d is another", what, k, i+1)
+				break
+			}
+		}
+		frames += len(list)
+		length += float64(len(list)) / 30
+		if n := len(of(dash, "video")); n > 0 && of(dash, "video")[0].Hash == list[0].Hash { // ffmpeg reads one Period, the longest
+			ofOne = true
+			sameFrames(t, what+", DASH", dash, sentFor(dash, sent[i]), audioMissing)
+		}
+	}
+	if n := len(of(hls, "video")); n != frames || !ofOne {
+		t.Errorf("%s: %d video frames in HLS, want %d; DASH is of one encoder: %v", what, n, frames, ofOne)
+	}
+	listed := 0
+	for _, p := range periods {
+		listed += len(of(p, "audio"))
+	}
+	if n := len(of(hls, "audio")); n != listed {
+		t.Errorf("%s: %d audio frames in HLS, %d in DASH", what, n, listed)
+	}
+	for kind, u := range renditions(t, HLS(base)) {
+		if p := playlist(t, u); !p.Ended || diff(p.Length().Seconds(), length) > 0.1 {
+			t.Errorf("%s: the %s playlist has %v of media, %.3f s were sent; ended: %v", what, kind, p.Length(), length, p.Ended)
+		}
+	}
+	if d := manifest(t, DASH(base)).Length; diff(isoSeconds(t, d), length) > 0.1 {
+		t.Errorf("%s: the MPD lasts %s, %.3f s were sent", what, d, length)
+	}
+	return hls
+}
+
+// isoSeconds reads a duration as our MPDs have it.
+func isoSeconds(t *testing.T, s string) float64 {
+	t.Helper()
+	d, err := time.ParseDuration(strings.ToLower(strings.TrimPrefix(s, "PT")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d.Seconds()
 }
 
 // ranged resumes a download.
@@ -143,10 +248,10 @@ func ranged(t *testing.T, u string, from int, etag string) []byte {
 
 // hashes returns the MD5 of every frame of a stream as ffmpeg copies or decodes it. Unlike ffprobe it has them also of packets that
 // bring other parameters.
-func hashes(t *testing.T, file, stream, codec string, options ...string) []string {
+func hashes(t *testing.T, limit time.Duration, file, stream, codec string, options ...string) []string {
 	t.Helper()
 	args := append([]string{"-nostdin", "-v", "quiet", "-i", file, "-map", stream, "-c", codec}, options...)
-	out, err := tryRun(time.Minute, "ffmpeg", append(args, "-fps_mode", "passthrough", "-f", "framehash", "-hash", "md5", "-")...)
+	out, err := tryRun(limit, "ffmpeg", append(args, "-fps_mode", "passthrough", "-f", "framehash", "-hash", "md5", "-")...)
 	if err != nil {
 		t.Fatal(err)
 	}
