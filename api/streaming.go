@@ -115,6 +115,7 @@ type ContentKeys struct {
 type Paths struct {
 	StreamingPaths []StreamingPath `json:"streamingPaths"`
 	DownloadPaths  []string        `json:"downloadPaths"`
+	ThumbnailPaths []string        `json:"thumbnailPaths,omitempty"` // ours: the poster and the storyboard of the recording
 }
 
 // StreamingPath are the paths of one protocol; they start with a slash and name no host.

@@ -4,6 +4,7 @@
 //	/<id>/<name>.ism/manifest(format=mpd-time-cmaf)[.mpd] = /<id>/<name>.ism/manifest.mpd
 //	/<id>/<name>.ism/<rendition>/media.m3u8
 //	/<id>/<name>.ism/<rendition>/media(filter=a;b,start=10,end=20).m3u8
+//	/<id>/<name>.ism/poster.jpg, storyboard.vtt, storyboard-<checksum>.jpg
 //	/<id>/<name>.ism/<rendition>/init-<id>.mp4
 //	/<id>/<name>.ism/<rendition>/seg-<epoch>-<number>.m4s
 //	/<id>/<name>.ism/<rendition>/part-<epoch>-<number>-<index>.m4s

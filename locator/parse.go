@@ -144,6 +144,10 @@ func (p *Path) parseManifest(raw string) error {
 		p.Kind = Download
 		return nil
 	}
+	if media.IsPicture(raw) {
+		p.Kind, p.File = Picture, raw
+		return nil
+	}
 	last, err := url.PathUnescape(raw)
 	if err != nil {
 		return fmt.Errorf("%w: bad escape", ErrSyntax)

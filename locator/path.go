@@ -19,6 +19,7 @@ const (
 	Object                         // Ref: an initialization section, segment or part
 	Download                       // the whole as one MP4 file
 	IFramePlaylist                 // HLS I-frame playlist of Rendition
+	Picture                        // File: the poster, the storyboard or a sheet of it
 )
 
 // PreviewName is the manifest name under which an event's preview is served.
@@ -52,6 +53,7 @@ type Path struct {
 	Kind      Kind
 	Rendition string    // of a MediaPlaylist or IFramePlaylist
 	Ref       media.Ref // of an Object
+	File      string    // of a Picture
 	Filters   []string  // named in the parameters of a manifest or playlist, in order; nil when none
 	IFrames   bool      // of a Multivariant: it names the I-frame playlists
 	Span      Span      // of the parameters of a manifest or playlist, or of the query
@@ -65,6 +67,11 @@ func DASHPath(id, name string) string { return Path{ID: id, Name: name, Kind: MP
 
 // DownloadPath returns the path of the MP4 file.
 func DownloadPath(id, name string) string { return Path{ID: id, Name: name, Kind: Download}.String() }
+
+// PicturePaths returns the paths of poster and storyboard.
+func PicturePaths(id, name string) []string {
+	return []string{Path{ID: id, Name: name, Kind: Picture, File: media.PosterName}.String(), Path{ID: id, Name: name, Kind: Picture, File: media.StoryboardName}.String()}
+}
 
 // String prints the canonical, escaped path; Parse of it gives p again.
 func (p Path) String() string {
@@ -92,6 +99,8 @@ func (p Path) String() string {
 		b.WriteString(p.Ref.Name())
 	case Download:
 		b.WriteString(DownloadName)
+	case Picture:
+		b.WriteString(p.File)
 	}
 	return b.String()
 }

@@ -41,6 +41,8 @@ func classify(err error) failure {
 		{progressive.ErrEmpty, failure{status: http.StatusNotFound, code: "MPE_LIVE_MEDIA_ENTRIES_NOT_FOUND"}},
 		{progressive.ErrCodecs, failure{status: http.StatusUnsupportedMediaType, code: "MPE_FORMAT_NOT_SUPPORTED"}},
 		{progressive.ErrTooLong, failure{status: http.StatusUnsupportedMediaType, code: "MPE_FORMAT_NOT_SUPPORTED"}},
+		{ErrNoPictures, failure{status: http.StatusNotFound, code: "MPE_RESOURCE_NOT_FOUND"}},
+		{ErrLater, failure{status: http.StatusServiceUnavailable, code: "MPE_FRAGMENT_NOT_READY", retry: true}},
 		{errTrack, failure{status: http.StatusNotFound, code: "MPE_EGRESS_TRACK_NOT_FOUND"}},
 		{errPending, failure{status: http.StatusNotFound, code: "MPE_LIVE_MEDIA_ENTRIES_NOT_FOUND"}},
 		{errNotReady, failure{status: http.StatusNotFound, code: "MPE_FRAGMENT_NOT_READY"}},
@@ -91,7 +93,7 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	if f.status >= 500 {
 		h.metrics.ServerError.Add(1)
-		if !errors.Is(err, errExpired) && !errors.Is(err, errBusy) {
+		if !errors.Is(err, errExpired) && !errors.Is(err, errBusy) && !errors.Is(err, ErrLater) {
 			_, path := locator.CutToken(r.URL.Path, "") // tokens are in no log
 			h.log.Warn("request failed", "path", path, "status", f.status, "err", err)
 		}

@@ -54,6 +54,7 @@ var _ http.Handler = (*Handler)(nil)
 type headerValues struct {
 	star, expose, methods, requestHeaders, day, vary, gzip, bytes []string
 	playlist, mpd, videoMP4, audioMP4, mp4, noStore, noCache      []string
+	jpeg, vtt                                                     []string
 	immutable, shortLived, brief, ended                           []string
 }
 
@@ -68,6 +69,7 @@ func makeHeaderValues() headerValues {
 		day:            one("86400"), vary: one("Accept-Encoding"), gzip: one("gzip"), bytes: one("bytes"),
 		playlist: one("application/vnd.apple.mpegurl"), mpd: one("application/dash+xml"),
 		videoMP4: one("video/mp4"), audioMP4: one("audio/mp4"), mp4: one("application/mp4"),
+		jpeg: one("image/jpeg"), vtt: one("text/vtt; charset=utf-8"),
 		noStore: one("no-store"), noCache: one("no-cache"),
 		immutable: one("public, max-age=31536000, immutable"), shortLived: one("public, max-age=10"), brief: one("public, max-age=1"),
 		ended: one("public, max-age=60"),
@@ -139,6 +141,7 @@ type target struct {
 	ref       media.Ref
 	name      string // of the manifest
 	iframes   bool
+	file      string // of a picture
 }
 
 // find resolves a request.
@@ -156,15 +159,17 @@ func (h *Handler) find(r *http.Request) (target, error) {
 		req.Protocol = DASH
 	case locator.Download:
 		req.Protocol = Download
+	case locator.Picture:
+		req.Protocol = Pictures
 	}
-	if req.Protocol != AnyProtocol {
+	if req.Protocol != AnyProtocol && req.Protocol != Pictures {
 		if err := path.ApplyQuery(r.URL.RawQuery); err != nil {
 			return target{}, err
 		}
 		req.Filters, req.Span = path.Filters, path.Span
 	}
 	served, err := h.resolver.Resolve(r.Context(), req)
-	return target{served, path.Kind, path.Rendition, path.Ref, path.Name, path.IFrames}, err
+	return target{served, path.Kind, path.Rendition, path.Ref, path.Name, path.IFrames, path.File}, err
 }
 
 // serve answers a request for a public path; it returns an error only when nothing was written.
@@ -191,6 +196,8 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) error {
 		return h.playlist(w, r, c, playlistKey{rendition: t.rendition, iframes: true})
 	case locator.Download:
 		return h.download(w, r, c, t.name)
+	case locator.Picture:
+		return h.picture(w, r, c, t.file)
 	}
 	return h.object(w, r, t.Served, t.ref)
 }

@@ -31,6 +31,7 @@ const (
 	HLS
 	DASH
 	Download // the whole as one MP4 file
+	Pictures // poster and storyboard: of both HLS and DASH
 )
 
 // Request is what a Resolver needs to know of a viewer's request.
@@ -54,6 +55,14 @@ type Resolver interface {
 type Served struct {
 	*Channel
 	Lifetime *Lifetime // nil: as this package likes
+	Gallery  Gallery   // for Pictures
+}
+
+// Gallery has the pictures of a recording.
+type Gallery interface {
+	// Picture returns a file; it may wait for it to be made. The error wraps one of this package's: ErrNoPictures when there are
+	// none, ErrLater when it takes longer.
+	Picture(ctx context.Context, name string) ([]byte, error)
 }
 
 // Lifetime is how long caches may keep what does not change any more: segments, and manifests of what has ended. Live
@@ -68,15 +77,17 @@ func NewLifetime(seconds int64) *Lifetime {
 
 // Errors that a Resolver returns; each has its status and code in the answer.
 var (
-	ErrNotFound = errors.New("no such streaming locator or preview")
-	ErrStopped  = errors.New("no streaming endpoint is running")
-	ErrNoMedia  = errors.New("nothing has been received yet")
-	ErrNotValid = errors.New("the streaming locator is not valid at this time")
-	ErrProtocol = errors.New("the streaming policy does not allow this protocol")
-	ErrAddress  = errors.New("this address is not allowed")
-	ErrToken    = errors.New("a valid token is required")
-	ErrNoFilter = errors.New("no such filter")
-	ErrNoSpan   = errors.New("nothing was recorded in that time")
+	ErrNotFound   = errors.New("no such streaming locator or preview")
+	ErrStopped    = errors.New("no streaming endpoint is running")
+	ErrNoMedia    = errors.New("nothing has been received yet")
+	ErrNotValid   = errors.New("the streaming locator is not valid at this time")
+	ErrProtocol   = errors.New("the streaming policy does not allow this protocol")
+	ErrAddress    = errors.New("this address is not allowed")
+	ErrToken      = errors.New("a valid token is required")
+	ErrNoFilter   = errors.New("no such filter")
+	ErrNoPictures = errors.New("there is no poster and no storyboard")
+	ErrLater      = errors.New("it is being made")
+	ErrNoSpan     = errors.New("nothing was recorded in that time")
 
 	ErrFilterRange   = errors.New("the filters' time range is impossible")
 	ErrFilterTrack   = errors.New("a filter's track selection is impossible")

@@ -171,7 +171,11 @@ func (c *checker) checkRenditions(ctx context.Context) error {
 			return err
 		}
 	}
-	return errors.Join(c.checkEvents(), c.checkOthers(".", known))
+	pictures, err := c.checkStoryboard()
+	if err != nil {
+		return err
+	}
+	return errors.Join(c.checkEvents(), c.checkOthers(".", append(known, pictures...)))
 }
 
 // list is what a rendition has.

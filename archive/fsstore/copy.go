@@ -128,6 +128,9 @@ func (c *copier) run(ctx context.Context) (archive.Info, error) {
 	if err := c.events(&h, &st); err != nil {
 		return archive.Info{}, err
 	}
+	if err := c.storyboard(); err != nil {
+		return archive.Info{}, err
+	}
 	return c.finish(h, st, first)
 }
 
@@ -298,6 +301,12 @@ func Discard(dir string) error {
 	defer r.Close()
 	files := []string{media.MultivariantName, media.MPDName, archive.EventsName, archive.HeaderCopyName}
 	dirs := []string{}
+	if s, err := readStoryboard(r.root); err == nil {
+		files = append(files, media.StoryboardName)
+		for name := range s.sums {
+			files = append(files, name)
+		}
+	}
 	for _, h := range r.header.Renditions {
 		dirs = append(dirs, h.Name)
 		files = append(files, path.Join(h.Name, indexName), path.Join(h.Name, media.MediaPlaylistName), path.Join(h.Name, media.IFramePlaylistName))

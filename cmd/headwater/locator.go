@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -100,6 +101,9 @@ type published struct {
 	DASH  string `json:"dash,omitempty"`
 	MP4   string `json:"mp4,omitempty"`   // once the recording has ended
 	Watch string `json:"watch,omitempty"` // page that plays it
+
+	Poster     string `json:"poster,omitempty"` // once the recording has ended, where the server has ffmpeg
+	Storyboard string `json:"storyboard,omitempty"`
 }
 
 // publishedURLs joins the paths of a locator with the host of an endpoint, and a token if there is one.
@@ -130,6 +134,13 @@ func publishedURLs(ctx context.Context, c *api.Client, name, endpoint, token str
 	if len(paths.DownloadPaths) > 0 {
 		urls.MP4 = base + paths.DownloadPaths[0]
 	}
+	for _, path := range paths.ThumbnailPaths {
+		if strings.HasSuffix(path, ".vtt") {
+			urls.Storyboard = base + locator.WithToken(path, token)
+		} else {
+			urls.Poster = base + locator.WithToken(path, token)
+		}
+	}
 	if urls.Watch == "" && urls.DASH != "" {
 		urls.Watch = base + "/watch?src=" + urls.DASH[len(base):]
 	}
@@ -150,7 +161,7 @@ func (a *app) locatorPaths() *cobra.Command {
 					_, err := fmt.Fprintln(cmd.ErrOrStderr(), "Nothing to serve yet: create a live output on the asset first.")
 					return err
 				}
-				return pairs(cmd, "HLS", urls.HLS, "DASH", urls.DASH, "Watch", urls.Watch, "MP4", urls.MP4)
+				return pairs(cmd, "HLS", urls.HLS, "DASH", urls.DASH, "Watch", urls.Watch, "MP4", urls.MP4, "Poster", urls.Poster, "Storyboard", urls.Storyboard)
 			})
 		}),
 	}

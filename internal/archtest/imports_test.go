@@ -25,6 +25,8 @@ var rooms = map[string][]string{
 	"archive/fsstore":   {"archive", "internal/media", "internal/timeline"},
 	"archive/storetest": {"archive", "internal/media", "internal/timeline"},
 
+	"internal/storyboard": {"archive", "internal/media"},
+
 	"locator": {"internal/media"},
 	"origin":  {"internal/media", "locator", "packager/hls", "packager/dash", "packager/progressive"},
 

@@ -197,6 +197,9 @@ func (s *Service) StreamingLocatorPaths(_ context.Context, name string) (*api.Pa
 	if download {
 		v.DownloadPaths = append(v.DownloadPaths, locator.DownloadPath(id, a.rec.ManifestName))
 	}
+	if s.o.Pictures && (hls || dash) {
+		v.ThumbnailPaths = locator.PicturePaths(id, a.rec.ManifestName)
+	}
 	if hls {
 		v.StreamingPaths = append(v.StreamingPaths, api.StreamingPath{StreamingProtocol: "Hls", EncryptionScheme: "NoEncryption", Paths: []string{locator.HLSPath(id, a.rec.ManifestName)}})
 	}

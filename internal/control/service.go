@@ -23,6 +23,8 @@ type Options struct {
 	Journal Journal
 	// Archive makes recordings of recordings; nil: that is refused.
 	Archive Archive
+	// Pictures says that posters and storyboards are made: listPaths names them.
+	Pictures bool
 	// DataDir is named in messages about where assets are kept.
 	DataDir string
 	// AssetRetention is how long after its recording ended an asset that does not say when it expires is kept; 0: for ever.

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -113,7 +114,33 @@ func TestRecordAndReplay(t *testing.T) {
 	}
 	shaka := b.Open(t, origin.URL+"/players/defaults.html?player=shaka&src="+trick(c.Public))
 	shaka.Plays(t, 3, 30*time.Second)
+	thumbnails(t, shaka, c.Public)
 	shaka.Close()
+}
+
+// thumbnails checks that Shaka finds the thumbnail for a time in the storyboard, and that the browser shows the poster.
+func thumbnails(t *testing.T, p *Page, base string) {
+	t.Helper()
+	var got struct {
+		StartTime, Duration       float64
+		PositionX, Width, Height  int
+		URIs                      []string
+		PosterWidth, PosterHeight int
+	}
+	decode(t, string(p.Eval(t, fmt.Sprintf(`(async () => {
+		const track = await player.addThumbnailsTrack(%q);
+		const { startTime, duration, positionX, width, height, uris } = await player.getThumbnails(track.id, 9);
+		const poster = new Image();
+		poster.src = %q;
+		await poster.decode();
+		return { startTime, duration, positionX, width, height, uris, posterWidth: poster.naturalWidth, posterHeight: poster.naturalHeight };
+	})()`, base+"storyboard.vtt", base+"poster.jpg"))), &got)
+	if got.StartTime != 8 || got.Duration != 2 || got.PositionX != 4*160 || got.Width != 160 || got.Height != 90 || len(got.URIs) != 1 || got.PosterWidth != 1280 || got.PosterHeight != 720 {
+		t.Errorf("the thumbnail at 9 s is %+v", got)
+	}
+	if r, err := fetch(got.URIs[0]); err != nil || r.Status != 200 || r.Header.Get("Content-Type") != "image/jpeg" {
+		t.Errorf("%s: %d, %v", got.URIs[0], r.Status, err)
+	}
 }
 
 // wholePresentation checks that a recording has every frame once in HLS and in DASH.

@@ -1,6 +1,7 @@
 package media
 
 import (
+	"fmt"
 	"math"
 	"strconv"
 	"strings"
@@ -19,6 +20,33 @@ const (
 	MediaPrefix  = "media"
 	IFramePrefix = "iframes"
 )
+
+// Names of the pictures of a recording, relative to its root.
+const (
+	PosterName     = "poster.jpg"
+	StoryboardName = "storyboard.vtt"
+
+	sheetPrefix, sheetSuffix = "storyboard-", ".jpg"
+)
+
+// SheetName returns the name of a sheet of thumbnails: it has the checksum of the bytes (CRC-32C), so that it stands for no
+// others.
+func SheetName(sum uint32) string { return fmt.Sprintf("%s%08x%s", sheetPrefix, sum, sheetSuffix) }
+
+// ParseSheet is the inverse of SheetName.
+func ParseSheet(name string) (sum uint32, ok bool) {
+	if len(name) != len(sheetPrefix)+8+len(sheetSuffix) {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(name[len(sheetPrefix):len(sheetPrefix)+8], 16, 32)
+	return uint32(n), err == nil && SheetName(uint32(n)) == name
+}
+
+// IsPicture reports whether name is that of a poster, a storyboard or a sheet of thumbnails.
+func IsPicture(name string) bool {
+	_, sheet := ParseSheet(name)
+	return sheet || name == PosterName || name == StoryboardName
+}
 
 // maxRenditionName bounds what ParseName takes for the name of a rendition.
 const maxRenditionName = 16

@@ -38,6 +38,8 @@ type Config struct {
 	// and all together. 0: no limit. What does not fit is recorded as a gap.
 	ArchiveMinFree, AssetQuota, ArchiveQuota int64
 
+	Storyboard string // what makes posters and storyboards of recordings: "auto" (default), an ffmpeg in PATH if there is one; "off"; or its path
+
 	Admission Admission
 
 	Log *slog.Logger // nil: slog.Default

@@ -12,6 +12,7 @@ import (
 
 	"headwater.stream/internal/control"
 	"headwater.stream/internal/filter"
+	"headwater.stream/internal/media"
 	"headwater.stream/locator"
 	"headwater.stream/origin"
 )
@@ -107,6 +108,15 @@ func (s *shown) filtered(list []*namedFilter, q origin.Request) (*origin.Channel
 	if len(list) == 0 && q.Span == (locator.Span{}) {
 		return s.channel, nil
 	}
+	c, err := s.derived(list, q)
+	if c == nil {
+		return nil, err
+	}
+	return c.channel, err
+}
+
+// derived is filtered for filters or a span that are there.
+func (s *shown) derived(list []*namedFilter, q origin.Request) (*filteredChannel, error) {
 	var o filter.Options
 	if len(q.Filters) > 0 || q.Span != (locator.Span{}) {
 		names := make([]string, len(q.Filters)) // matched without regard to case: one name for all spellings
@@ -137,7 +147,26 @@ func (s *shown) filtered(list []*namedFilter, q origin.Request) (*origin.Channel
 		}
 	}
 	c.used.Store(s.clock.Add(1))
-	return c.channel, s.check(c, q)
+	return c, s.check(c, q)
+}
+
+// showsPictures reports whether the filters leave the whole picture of the presentation: what they hide is in no thumbnail.
+func (s *shown) showsPictures(list []*namedFilter, q origin.Request) bool {
+	if len(list) == 0 {
+		return true
+	}
+	c, err := s.derived(list, q)
+	if err != nil {
+		return false
+	}
+	left := c.View()
+	for _, r := range s.presentation.View().Renditions {
+		if r.Kind == media.Video {
+			same := left.Find(r.Name)
+			return same != nil && len(same.Segments) == len(r.Segments)
+		}
+	}
+	return true
 }
 
 // check says why there is nothing to play, or why it cannot be played in that protocol.

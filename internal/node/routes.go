@@ -72,6 +72,9 @@ func (r *runtime) Resolve(_ context.Context, q origin.Request) (origin.Served, e
 		if !admits(e.spec.Load().PreviewAllow, q.RemoteAddr) {
 			return origin.Served{}, origin.ErrAddress
 		}
+		if q.Protocol == origin.Pictures {
+			return origin.Served{}, fmt.Errorf("%w: %w", origin.ErrNoPictures, errNotEnded)
+		}
 		c, err := e.shown.filtered(t.filters.named("", q.Filters), q)
 		return origin.Served{Channel: c}, err
 	}
@@ -92,7 +95,8 @@ func (r *runtime) Resolve(_ context.Context, q origin.Request) (origin.Served, e
 	switch {
 	case !l.spec.Valid(now):
 		return origin.Served{}, origin.ErrNotValid
-	case q.Protocol == origin.HLS && !l.spec.HLS, q.Protocol == origin.DASH && !l.spec.DASH, q.Protocol == origin.Download && !l.spec.Download:
+	case q.Protocol == origin.HLS && !l.spec.HLS, q.Protocol == origin.DASH && !l.spec.DASH, q.Protocol == origin.Download && !l.spec.Download,
+		q.Protocol == origin.Pictures && !l.spec.HLS && !l.spec.DASH:
 		return origin.Served{}, origin.ErrProtocol
 	}
 	c, err := l.asset.open(now)
@@ -107,7 +111,11 @@ func (r *runtime) Resolve(_ context.Context, q origin.Request) (origin.Served, e
 		applied = append(slices.Clip(applied), t.filters.named(l.spec.AssetID, q.Filters)...)
 	}
 	channel, err := c.filtered(applied, q)
-	return origin.Served{Channel: channel, Lifetime: t.lifetime}, err
+	served := origin.Served{Channel: channel, Lifetime: t.lifetime}
+	if q.Protocol == origin.Pictures && err == nil {
+		served.Gallery = r.gallery.of(l.asset, c, c.showsPictures(applied, q))
+	}
+	return served, err
 }
 
 // allows checks the token of a request against what the locator requires. What has been begun is not ended when the token

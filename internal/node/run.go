@@ -164,7 +164,7 @@ func open(cfg Config) (n *node, err error) {
 	n.metrics.watch(n.runtime)
 	n.metrics.follow(n.journal)
 	n.control, err = control.New(n.state, &firstApply{runtime: n.runtime, done: n.applied}, control.Options{
-		IngestBases: n.ready.Ingest, OriginBase: n.ready.Origin, DataDir: cfg.DataDir, Journal: n.journal, Archive: &recordings{n.assets, n.staging}, AssetRetention: cfg.AssetRetention, Quotas: quotas, Log: cfg.Log,
+		IngestBases: n.ready.Ingest, OriginBase: n.ready.Origin, DataDir: cfg.DataDir, Journal: n.journal, Archive: &recordings{n.assets, n.staging}, Pictures: n.runtime.gallery.off == nil, AssetRetention: cfg.AssetRetention, Quotas: quotas, Log: cfg.Log,
 	})
 	return n, err
 }

@@ -40,6 +40,7 @@ type runtime struct {
 
 	attempts attempts
 	budget   *budget
+	gallery  *gallery
 }
 
 // spoolStore is a store whose directories are all ours: what no event owns is removed.
@@ -52,6 +53,7 @@ type spoolStore interface {
 type assetStore interface {
 	archive.Store
 	sizer
+	pictureStore
 }
 
 var _ control.Runtime = (*runtime)(nil)
@@ -60,6 +62,7 @@ func newRuntime(ctx context.Context, c clock, spools spoolStore, assets assetSto
 	r := &runtime{log: cfg.Log, admission: cfg.Admission, cfg: cfg, clock: c, metrics: m, spools: spools, assets: assets, ctx: ctx, tokens: access.NewChecker(),
 		events: map[string]*event{}, outputs: map[string]*output{}, ending: map[string]*output{}, byAsset: map[string]*asset{},
 		budget: &budget{store: assets, minFree: cfg.ArchiveMinFree, perAsset: cfg.AssetQuota, total: cfg.ArchiveQuota}}
+	r.gallery = newGallery(cfg.Storyboard, assets, r.budget, c, cfg.Log)
 	r.routes.Store(&routes{})
 	return r
 }
@@ -363,6 +366,7 @@ func (r *runtime) close() error {
 	for _, e := range r.events {
 		e.stop()
 	}
+	r.gallery.close()
 	var errs []error
 	for _, o := range r.ending {
 		o.cancel()
