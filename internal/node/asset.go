@@ -20,6 +20,7 @@ type asset struct {
 	store archive.Store
 	log   *slog.Logger
 	spec  atomic.Pointer[control.AssetSpec]
+	known *filteredChannels
 
 	shown atomic.Pointer[shown] // what viewers get; nil until it is known
 	used  atomic.Int64          // when it was asked for last, Unix seconds
@@ -66,7 +67,7 @@ func (a *asset) openReplay(after *shown) (*shown, error) {
 	}
 	r.OnDamage(func(err error) { a.log.Error("damage; see 'headwater asset check'", "err", err) })
 	a.replay = r
-	c := show(r, 0, after)
+	c := show(r, 0, after, a.known)
 	a.shown.Store(c)
 	return c, nil
 }

@@ -52,7 +52,7 @@ const (
 )
 
 // openEvent opens the timeline in the event's spool.
-func openEvent(spec control.EventSpec, dir archive.Dir, cfg Config, c clock, m *metrics, log *slog.Logger, v voice) (*event, error) {
+func openEvent(spec control.EventSpec, dir archive.Dir, cfg Config, c clock, m *metrics, known *filteredChannels, log *slog.Logger, v voice) (*event, error) {
 	e := &event{log: log.With("event", spec.Name), clock: c, metrics: m, dir: dir, trail: trail{voice: v}}
 	e.silence = silence{after: cfg.InputLost, now: c.now, tell: func(ev control.StreamEvent) {
 		e.log.Warn("input", "event", ev.Type, "reason", ev.Reason)
@@ -63,7 +63,7 @@ func openEvent(spec control.EventSpec, dir archive.Dir, cfg Config, c clock, m *
 	if e.tl, err = timeline.Open(dir, timeline.Options{Window: cfg.PreviewSpan, Now: c.now, Notify: e.spoolHealth}); err != nil {
 		return nil, errors.Join(err, dir.Close())
 	}
-	e.shown = show(e.tl, cfg.PreviewSpan, nil)
+	e.shown = show(e.tl, cfg.PreviewSpan, nil, known)
 	e.recovered(spoolAlarm, dir.Repairs())
 	return e, nil
 }

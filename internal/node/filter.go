@@ -65,11 +65,11 @@ const (
 type shown struct {
 	presentation origin.Presentation
 	window       time.Duration // that it keeps while it is live; 0: not known
+	known        *filteredChannels
 	channel      *origin.Channel
 
-	mu    sync.Mutex // guards adding to byKey
+	mu    sync.Mutex // guards changing byKey
 	byKey atomic.Pointer[map[string]*filteredChannel]
-	clock atomic.Int64 // counts requests for filtered channels
 }
 
 type filteredChannel struct {
@@ -77,13 +77,13 @@ type filteredChannel struct {
 	filter  filter.Filter
 	options filter.Options
 	channel *origin.Channel
-	used    atomic.Int64 // shown.clock
+	used    atomic.Int64 // filteredChannels.clock
 }
 
 // show returns a presentation for viewers; window is what it keeps while it is live. after is what took its URLs before, nil
 // if nothing did.
-func show(p origin.Presentation, window time.Duration, after *shown) *shown {
-	s := &shown{presentation: p, window: window}
+func show(p origin.Presentation, window time.Duration, after *shown, known *filteredChannels) *shown {
+	s := &shown{presentation: p, window: window, known: known}
 	filtered := map[string]*filteredChannel{}
 	var before *origin.Channel
 	if after != nil {
@@ -94,6 +94,9 @@ func show(p origin.Presentation, window time.Duration, after *shown) *shown {
 	}
 	s.channel = origin.NewChannel(p, origin.ChannelOptions{After: before})
 	s.byKey.Store(&filtered)
+	for key, c := range filtered {
+		known.add(s, key, c)
+	}
 	return s
 }
 
@@ -146,7 +149,7 @@ func (s *shown) derived(list []*namedFilter, q origin.Request) (*filteredChannel
 			return nil, err
 		}
 	}
-	c.used.Store(s.clock.Add(1))
+	c.used.Store(s.known.clock.Add(1))
 	return c, s.check(c, q)
 }
 
@@ -235,20 +238,42 @@ func (s *shown) add(key string, list []*namedFilter, span locator.Span, o filter
 	if err != nil {
 		return nil, err
 	}
+	c, made := s.insert(key, f, o)
+	if made {
+		s.known.add(s, key, c)
+	}
+	return c, nil
+}
+
+// insert adds a channel unless somebody else has.
+func (s *shown) insert(key string, f filter.Filter, o filter.Options) (c *filteredChannel, made bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	old := *s.byKey.Load()
 	if c := old[key]; c != nil {
-		return c, nil
+		return c, false
 	}
-	c := s.filter(f, o, nil)
-	c.used.Store(s.clock.Add(1))
+	c = s.filter(f, o, nil)
+	c.used.Store(s.known.clock.Add(1))
 	next := map[string]*filteredChannel{key: c}
 	maps.Copy(next, old)
 	evict(next, maxFiltered, func(*filteredChannel) bool { return true })
 	evict(next, maxSpans, (*filteredChannel).spans)
 	s.byKey.Store(&next)
-	return c, nil
+	return c, true
+}
+
+// drop lets go of a channel, unless it is another by now.
+func (s *shown) drop(key string, c *filteredChannel) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	old := *s.byKey.Load()
+	if old[key] != c {
+		return
+	}
+	next := maps.Clone(old)
+	delete(next, key)
+	s.byKey.Store(&next)
 }
 
 // spans reports whether a viewer's span cuts the channel.

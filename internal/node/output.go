@@ -111,7 +111,7 @@ func (o *output) begin(e *event, first uint64) (err error) {
 		return err
 	}
 	e.recovered(o.alarmName(), o.dir.Repairs())
-	o.asset.shown.Store(show(o.rec, cmp.Or(o.spec.RewindWindow, o.spec.ArchiveWindow), nil))
+	o.asset.shown.Store(show(o.rec, cmp.Or(o.spec.RewindWindow, o.spec.ArchiveWindow), nil, o.asset.known))
 	return nil
 }
 

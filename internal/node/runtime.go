@@ -41,6 +41,7 @@ type runtime struct {
 	attempts attempts
 	budget   *budget
 	gallery  *gallery
+	filtered *filteredChannels
 }
 
 // spoolStore is a store whose directories are all ours: what no event owns is removed.
@@ -61,7 +62,8 @@ var _ control.Runtime = (*runtime)(nil)
 func newRuntime(ctx context.Context, c clock, spools spoolStore, assets assetStore, m *metrics, cfg Config) *runtime {
 	r := &runtime{log: cfg.Log, admission: cfg.Admission, cfg: cfg, clock: c, metrics: m, spools: spools, assets: assets, ctx: ctx, tokens: access.NewChecker(),
 		events: map[string]*event{}, outputs: map[string]*output{}, ending: map[string]*output{}, byAsset: map[string]*asset{},
-		budget: &budget{store: assets, minFree: cfg.ArchiveMinFree, perAsset: cfg.AssetQuota, total: cfg.ArchiveQuota}}
+		filtered: &filteredChannels{most: maxFilteredInAll},
+		budget:   &budget{store: assets, minFree: cfg.ArchiveMinFree, perAsset: cfg.AssetQuota, total: cfg.ArchiveQuota}}
 	r.gallery = newGallery(cfg.Storyboard, assets, r.budget, c, cfg.Log)
 	r.routes.Store(&routes{})
 	return r
@@ -151,7 +153,7 @@ func (r *runtime) openAssets(d control.Desired) {
 	for _, s := range d.Assets {
 		a := r.byAsset[s.ID]
 		if a == nil {
-			a = &asset{store: r.assets, log: r.log.With("asset", s.Name)}
+			a = &asset{store: r.assets, known: r.filtered, log: r.log.With("asset", s.Name)}
 			r.byAsset[s.ID] = a
 		}
 		a.spec.Store(&s)
@@ -213,7 +215,7 @@ func (r *runtime) openEvent(ctx context.Context, s control.EventSpec) (*event, e
 		if err != nil {
 			return nil, fmt.Errorf("opening the timeline: %w", err)
 		}
-		e, err := openEvent(s, dir, r.cfg, r.clock, r.metrics, r.log, voice{r.journal, s.Name, r.ingest})
+		e, err := openEvent(s, dir, r.cfg, r.clock, r.metrics, r.filtered, r.log, voice{r.journal, s.Name, r.ingest})
 		if err != nil {
 			return nil, fmt.Errorf("opening the timeline: %w", err)
 		}

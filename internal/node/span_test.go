@@ -133,6 +133,29 @@ func TestSpans(t *testing.T) {
 		if n != maxSpans {
 			t.Errorf("%d channels are kept", n)
 		}
+		// Nor of many presentations more than so many in all: those asked for least lately go, whosever they are.
+		const most = 10
+		r.rt.filtered.most = most
+		shownOnes := []*shown{r.rt.byAsset["a"].shown.Load(), r.rt.events["e"].shown}
+		for i := range 2 * most {
+			base := []string{"/" + faultLocator + "/show.ism/", "/" + faultPreview + "/preview.ism/"}[i%2]
+			w := httptest.NewRecorder()
+			r.handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, fmt.Sprintf("%smaster.m3u8?start=%d", base, 40+i), nil))
+			if w.Code != http.StatusOK {
+				t.Errorf("start=%d: status %d %s", 40+i, w.Code, w.Body)
+			}
+		}
+		n = 0
+		for i, s := range shownOnes {
+			for key, c := range *s.byKey.Load() {
+				if n++; c.used.Load() <= r.rt.filtered.clock.Load()-2*most { // each request counts twice when the channel is new
+					t.Errorf("channel %q of %d is kept", key, i)
+				}
+			}
+		}
+		if n > most || n < most/2 {
+			t.Errorf("%d channels are kept in all, want %d at most", n, most)
+		}
 	})
 }
 
