@@ -33,6 +33,7 @@ var (
 // one user (spec/dependencies.md, 1.2 row 13).
 type guard struct {
 	nc     net.Conn
+	socket io.Reader // nc's
 	limits *Limits
 	in     *inbuf
 	chunks *chunkReader
@@ -58,7 +59,7 @@ type guard struct {
 }
 
 func newGuard(nc net.Conn, limits *Limits, counters *Counters, handle func(*message) (bool, error)) *guard {
-	g := &guard{nc: nc, limits: limits, handle: handle}
+	g := &guard{nc: nc, socket: newSocket(nc), limits: limits, handle: handle}
 	g.in = newInbuf(readerFunc(g.readSocket), readBuffer)
 	w := newWork(limits.Work)
 	g.chunks = newChunkReader(g.in, limits, counters, &w)
@@ -78,7 +79,7 @@ func (g *guard) readSocket(p []byte) (int, error) {
 		if err != nil {
 			return 0, err
 		}
-		n, err := g.nc.Read(p)
+		n, err := g.socket.Read(p)
 		g.chunks.counters.bytes.Add(uint64(n))
 		if n == 0 && errors.Is(err, os.ErrDeadlineExceeded) && time.Now().Before(due) && !g.isKicked() {
 			g.armed = time.Time{} // that was the deadline of a read before this one

@@ -1,8 +1,13 @@
 package fsstore_test
 
 import (
+	"bytes"
+	"errors"
+	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -102,4 +107,64 @@ func mustOpen(t *testing.T, s *fsstore.Store) archive.Dir {
 		t.Fatal(err)
 	}
 	return d
+}
+
+// TestManyFiles writes so many segments at a time that they are synced together, and sees that all are put down.
+func TestManyFiles(t *testing.T) {
+	base := t.TempDir()
+	var log bytes.Buffer
+	store, err := fsstore.New(base, fsstore.Options{Sync: 20 * time.Millisecond, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var dirs []archive.Dir
+	for i := range 40 {
+		d, err := store.Open(fmt.Sprintf("many%d", i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := d.SaveHeader(storetest.Header()); err != nil {
+			t.Fatal(err)
+		}
+		dirs = append(dirs, d)
+	}
+	for n := range uint64(3) {
+		for _, d := range dirs {
+			s := storetest.Gap(n + 1)
+			s.Gap, s.Size = false, 5
+			if err := errors.Join(d.Append("v1", s, 0, []byte("media")), d.Seal("v1", s)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for deadline := time.Now().Add(20 * time.Second); held(t, base, ".m4s") > 0; {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d segments are still open", held(t, base, ".m4s"))
+		}
+	}
+	for _, d := range dirs {
+		if err := d.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if log.Len() > 0 || held(t, base, "") > 0 {
+		t.Fatalf("%d files are open; %s", held(t, base, ""), log.String())
+	}
+}
+
+// held counts the files below base, with that end of their names, that this process has open.
+func held(t *testing.T, base, end string) (n int) {
+	list, err := filepath.Glob("/proc/self/fd/*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, fd := range list {
+		if name, err := os.Readlink(fd); err == nil && strings.HasPrefix(name, base) && strings.HasSuffix(name, end) {
+			n++
+		}
+	}
+	return n
 }

@@ -43,6 +43,7 @@ func BootID() string {
 // Store is an archive.Store in a directory.
 type Store struct {
 	root *os.Root
+	dir  *os.File // the same, open all the time: a sync of the file system tells what failed since the last one with it
 	path string
 	opt  Options
 	stop chan struct{}
@@ -69,13 +70,17 @@ func New(path string, opt Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("fsstore: %w", err)
 	}
+	dir, err := root.Open(".")
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("fsstore: %w", err), root.Close())
+	}
 	if opt.Boot == "" {
 		opt.Boot = BootID()
 	}
 	if opt.Log == nil {
 		opt.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Store{root: root, path: path, opt: opt, stop: make(chan struct{}), syncers: map[*syncer]bool{}}
+	s := &Store{root: root, dir: dir, path: path, opt: opt, stop: make(chan struct{}), syncers: map[*syncer]bool{}}
 	if opt.Sync > 0 {
 		s.wg.Go(s.syncLoop)
 	}
@@ -173,7 +178,7 @@ func (s *Store) Close() error {
 	defer t.Stop()
 	select {
 	case <-done:
-		return s.root.Close()
+		return errors.Join(s.dir.Close(), s.root.Close())
 	case <-t.C:
 		return errors.New("fsstore: the disk does not answer; what was written last may be lost")
 	}

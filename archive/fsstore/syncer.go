@@ -74,11 +74,32 @@ func (s *Store) syncLoop() {
 			list = append(list, y)
 		}
 		s.mu.Unlock()
-		for _, y := range list {
-			if err := y.flush(); err != nil {
-				s.opt.Log.Error("syncing to disk", "dir", y.root.Name(), "err", err)
-			}
+		s.syncAll(list)
+	}
+}
+
+// manyFiles is from how many files on one sync of the whole file system is cheaper than one of each: one journal commit, and
+// one call during which Go's scheduler watches a blocked thread every 20 µs.
+const manyFiles = 16
+
+// syncAll syncs what directories have to be synced.
+func (s *Store) syncAll(list []*syncer) {
+	batches, files := make([]batch, len(list)), 0
+	for i, y := range list {
+		y.flushing.Lock()
+		batches[i] = y.take()
+		files += len(batches[i].dirty)
+	}
+	// Which file an error is about a sync of each tells: the kernel remembers it for both.
+	whole := files >= manyFiles && s.opt.Fault == nil && syncFileSystem(s.dir) == nil
+	for i, y := range list {
+		if whole {
+			batches[i].dirty, batches[i].dirs = nil, nil
 		}
+		if err := y.settle(batches[i]); err != nil {
+			s.opt.Log.Error("syncing to disk", "dir", y.root.Name(), "err", err)
+		}
+		y.flushing.Unlock()
 	}
 }
 
@@ -135,11 +156,39 @@ func (s *syncer) closeDone() {
 	s.closed = nil
 }
 
+// batch is what a syncer had to sync at a moment.
+type batch struct {
+	dirty  map[*os.File]bool
+	dirs   map[string]bool
+	closed []*os.File
+}
+
+// take takes what is to be synced; s.flushing is held.
+func (s *syncer) take() batch {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b := batch{s.dirty, s.dirs, s.closed}
+	s.dirty, s.dirs, s.closed = map[*os.File]bool{}, map[string]bool{}, nil
+	return b
+}
+
+// flush syncs all that is dirty.
+func (s *syncer) flush() error {
+	s.flushing.Lock()
+	defer s.flushing.Unlock()
+	return s.settle(s.take())
+}
+
+// flushDirs syncs the directories with new entries.
 func (s *syncer) flushDirs() error {
 	s.mu.Lock()
 	dirs := s.dirs
 	s.dirs = map[string]bool{}
 	s.mu.Unlock()
+	return s.syncDirs(dirs)
+}
+
+func (s *syncer) syncDirs(dirs map[string]bool) error {
 	var errs []error
 	for d := range dirs {
 		if err := s.store.syncDir(s.root, d); err != nil {
@@ -150,17 +199,11 @@ func (s *syncer) flushDirs() error {
 	return errors.Join(errs...)
 }
 
-// flush syncs all that is dirty. No lock is held while the disk works.
-func (s *syncer) flush() error {
-	s.flushing.Lock()
-	defer s.flushing.Unlock()
-	s.mu.Lock()
-	dirty, closed := s.dirty, s.closed
-	s.dirty, s.closed = map[*os.File]bool{}, nil
-	s.mu.Unlock()
+// settle syncs a batch and closes what was to be closed; s.flushing is held. No other lock is while the disk works.
+func (s *syncer) settle(b batch) error {
 	var errs []error
 	bad := map[string]error{}
-	for f := range dirty {
+	for f := range b.dirty {
 		if err := s.store.syncFile(f); err != nil {
 			errs, bad[f.Name()] = append(errs, err), err
 			name := strings.TrimPrefix(f.Name(), s.root.Name()+"/")
@@ -169,9 +212,9 @@ func (s *syncer) flush() error {
 			}
 		}
 	}
-	err := s.flushDirs()
+	err := s.syncDirs(b.dirs)
 	errs = append(errs, err)
-	for _, f := range closed {
+	for _, f := range b.closed {
 		errs = append(errs, f.Close())
 	}
 	s.mu.Lock()
@@ -180,7 +223,7 @@ func (s *syncer) flush() error {
 		s.failed = s.store.fault(err)
 	}
 	maps.Copy(s.bad, bad)
-	for _, f := range closed {
+	for _, f := range b.closed {
 		delete(s.dirty, f)
 	}
 	return errors.Join(errs...)
