@@ -3,6 +3,7 @@
 # make test    installs what the tests need and is missing, then runs everything
 # make soak    24 hours of media in fake time with a random fault at every turn, 10 real minutes over sockets, 200 kills,
 #              10 minutes with every player, a recording of 10 minutes taken away
+# make dist    packages, with checksums and bills of materials, in dist/
 # make check   the static checks alone
 # make short   the tests that need nothing but Go
 # make demo-clip, make players   make testdata/demo.flv, and what the pages have from npm, anew
@@ -10,7 +11,7 @@
 GO ?= go
 SOURCES := $(shell find . -name '*.go' -not -path './node_modules/*') go.mod go.sum $(wildcard internal/watch/page/* internal/watch/vendor/* internal/console/page/* internal/console/vendor/*)
 
-.PHONY: all build run test setup check short bench soak demo-clip players clean
+.PHONY: all build run test setup check short bench soak dist demo-clip players clean
 
 all: build
 
@@ -48,6 +49,9 @@ soak:
 	HEADWATER_KILLS=200 $(GO) test -v -timeout 2h -run 'TestRandomKills$$' ./internal/e2e
 	HEADWATER_PLAY=10m $(GO) test -v -timeout 30m -run 'TestPlay$$' ./internal/e2e
 	HEADWATER_EXPORT=10m $(GO) test -v -timeout 1h -run 'TestExport$$' ./internal/e2e
+
+dist:
+	./scripts/dist.sh
 
 demo-clip:
 	./scripts/make-demo-clip.sh

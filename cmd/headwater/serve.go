@@ -20,7 +20,8 @@ func (a *app) serveCommand() *cobra.Command {
 
 Each flag can also be set in the environment (--origin-listen as HEADWATER_ORIGIN_LISTEN) and in a file given with --config, of
 lines like 'origin-listen: ":8080"'. Flags win over the environment, the environment over the file.
-Listen addresses are host:port; port 0 takes one that is free, which the ready file then names.`,
+Listen addresses are host:port; port 0 takes one that is free, which the ready file then names. Sockets that systemd opened
+(docs/deploy/headwater.socket) are taken in place of the addresses they have.`,
 		Args: cobra.NoArgs,
 	}
 	f := cmd.Flags()
@@ -61,6 +62,9 @@ Listen addresses are host:port; port 0 takes one that is free, which the ready f
 			return err
 		}
 		cfg.DataDir, cfg.Log = a.dataDir, log
+		if err := underSystemd(&cfg); err != nil {
+			return err
+		}
 		if err := node.Run(cmd.Context(), cfg); err != nil {
 			log.Error("the server ended", "error", err)
 			return reportedError{err}

@@ -32,7 +32,8 @@ type Daemon struct {
 	Origin, Control, RTMP string // base URLs, constant over restarts
 	Dir                   string // data directory
 	path                  string
-	flags                 []string // of serve, beside those that every test needs
+	flags                 []string   // of serve, beside those that every test needs
+	sockets               []*os.File // listeners that stay open over restarts, as systemd's do
 	log                   tail
 	cmd                   *exec.Cmd
 	done                  chan struct{}
@@ -48,6 +49,13 @@ func StartDaemon(t *testing.T, flags ...string) *Daemon {
 		t.Fatal(err)
 	}
 	d := &Daemon{Dir: filepath.Join(t.TempDir(), "data"), path: path, flags: flags}
+	d.begin(t)
+	return d
+}
+
+// begin starts the daemon for the first time and until the test ends.
+func (d *Daemon) begin(t *testing.T) {
+	t.Helper()
 	d.Start(t)
 	t.Cleanup(func() {
 		if d.cmd != nil {
@@ -59,7 +67,6 @@ func StartDaemon(t *testing.T, flags ...string) *Daemon {
 			t.Logf("the end of the daemon's log:\n%s", lastLines(log, 60))
 		}
 	})
-	return d
 }
 
 // Start starts the daemon again after Stop or Kill, on the same ports.
@@ -73,8 +80,13 @@ func (d *Daemon) Start(t *testing.T) {
 	if err := os.RemoveAll(ready); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(d.path, append([]string{"serve", "--data-dir", d.Dir, "--origin-listen", origin, "--control-listen", control,
-		"--rtmp-listen", rtmp, "--public-host", "127.0.0.1", "--ready-file", ready}, d.flags...)...)
+	args := append([]string{d.path, "serve", "--data-dir", d.Dir, "--origin-listen", origin, "--control-listen", control,
+		"--rtmp-listen", rtmp, "--public-host", "127.0.0.1", "--ready-file", ready}, d.flags...)
+	if d.sockets != nil { // sd_listen_fds(3): the process itself has to be named
+		args = append([]string{"sh", "-c", fmt.Sprintf(`LISTEN_PID=$$ LISTEN_FDS=%d exec "$@"`, len(d.sockets)), "sh"}, args...)
+	}
+	cmd := exec.Command(args[0], args[1:]...)
+	cmd.ExtraFiles = d.sockets
 	cmd.Stdout, cmd.Stderr = &d.log, &d.log
 	cmd.SysProcAttr = endsWithUs()
 	if err := cmd.Start(); err != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"time"
 )
 
@@ -41,6 +42,12 @@ type Config struct {
 	Storyboard string // what makes posters and storyboards of recordings: "auto" (default), an ffmpeg in PATH if there is one; "off"; or its path
 
 	Admission Admission
+
+	// Sockets are listeners that somebody opened for this node and keeps open over its restarts (systemd's socket activation). Each
+	// is taken in place of the address above that it has; one that has none is an error.
+	Sockets []net.Listener
+	// Ready and Stopping, if not nil, are called when everything listens and when the node begins to stop.
+	Ready, Stopping func()
 
 	Log *slog.Logger // nil: slog.Default
 }
@@ -81,6 +88,7 @@ func (c Config) withDefaults() (Config, error) {
 	if c.PreviewSpan == 0 {
 		c.PreviewSpan = DefaultPreviewSpan
 	}
+	c.Sockets = slices.Clone(c.Sockets) // which are crossed off as they are taken
 	if c.Log == nil {
 		c.Log = slog.Default()
 	}

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -139,6 +140,9 @@ func open(cfg Config) (n *node, err error) {
 	if err := n.listenRTMP(certs); err != nil {
 		return n, err
 	}
+	if err := n.allTaken(); err != nil {
+		return n, err
+	}
 	n.ready = Ready{
 		Origin:    n.public(scheme(originTLS), n.origin),
 		Control:   scheme(controlTLS) + "://" + local(n.api),
@@ -175,7 +179,7 @@ func (n *node) listen() (err error) {
 		addr string
 		what string
 	}{{&n.origin, n.cfg.OriginListen, "origin"}, {&n.api, n.cfg.ControlListen, "control"}} {
-		if *l.at, err = net.Listen("tcp", l.addr); err != nil {
+		if *l.at, err = n.listenAt(l.addr); err != nil {
 			return fmt.Errorf("%s listener: %w", l.what, err)
 		}
 	}
@@ -195,7 +199,7 @@ func (n *node) listenRTMP(certs *certificates) error {
 		if e.addr == "" {
 			continue
 		}
-		l, err := net.Listen("tcp", e.addr)
+		l, err := n.listenAt(e.addr)
 		if err != nil {
 			return fmt.Errorf("%s listener: %w", strings.ToUpper(e.scheme), err)
 		}
@@ -289,10 +293,16 @@ func (n *node) serve(ctx context.Context) error {
 			cancel(err)
 		} else {
 			log.Info("ready", "origin", n.ready.Origin, "control", n.ready.Control, "console", n.ready.Control+console.Root, "rtmp", n.ready.Ingest, "data", n.cfg.DataDir)
+			if n.cfg.Ready != nil {
+				n.cfg.Ready()
+			}
 		}
 	}
 	<-ctx.Done()
 	log.Info("stopping")
+	if n.cfg.Stopping != nil {
+		n.cfg.Stopping()
+	}
 	stopPublishers()
 	errs := []error{shutdown(ctx, apiServer)}
 	stopControl()
@@ -333,7 +343,7 @@ func (n *node) close() error {
 	if n.stopOutputs != nil {
 		n.stopOutputs()
 	}
-	for _, l := range append([]net.Listener{n.origin, n.api}, n.rtmp...) {
+	for _, l := range slices.Concat([]net.Listener{n.origin, n.api}, n.rtmp, n.cfg.Sockets) {
 		if l != nil {
 			_ = l.Close() // the servers have closed theirs
 		}
