@@ -18,14 +18,15 @@ const (
 
 // DoctorReport is what is measured of the encoder of a live event, and what is wrong with it. Codes are explained in docs/doctor.md.
 type DoctorReport struct {
-	State           string              `json:"state"`
-	HealthStatus    string              `json:"healthStatus,omitempty"` // as in LiveEventStatus
-	Encoder         *DoctorEncoder      `json:"encoder,omitempty"`
-	MeasuredFor     string              `json:"measuredFor,omitempty"` // ISO 8601
-	Findings        []DoctorFinding     `json:"findings"`              // the worst first
-	Measurements    []DoctorMeasurement `json:"measurements"`
-	Latency         *DoctorLatency      `json:"latency,omitempty"`
-	LastUpdatedTime *Time               `json:"lastUpdatedTime,omitempty"`
+	State              string              `json:"state"`
+	HealthStatus       string              `json:"healthStatus,omitempty"` // as in LiveEventStatus
+	HealthDescriptions []string            `json:"healthDescriptions"`     // the same; other reasons than findings are among them
+	Encoder            *DoctorEncoder      `json:"encoder,omitempty"`
+	MeasuredFor        string              `json:"measuredFor,omitempty"` // ISO 8601
+	Findings           []DoctorFinding     `json:"findings"`              // the worst first
+	Measurements       []DoctorMeasurement `json:"measurements"`
+	Latency            *DoctorLatency      `json:"latency,omitempty"`
+	LastUpdatedTime    *Time               `json:"lastUpdatedTime,omitempty"`
 }
 
 // DoctorEncoder is who sends.

@@ -51,11 +51,18 @@ func printReport(cmd *cobra.Command, r *api.DoctorReport) error {
 	if r.Encoder.Name != "" {
 		encoder = r.Encoder.Name + ", " + encoder
 	}
-	if err := pairs(cmd, "Encoder", encoder, "Health", r.HealthStatus, "Latency", latencyLine(r.Latency)); err != nil {
-		return err
+	lines := []string{"Encoder", encoder, "Health", r.HealthStatus}
+	for _, why := range r.HealthDescriptions {
+		if !slices.ContainsFunc(r.Findings, func(f api.DoctorFinding) bool { return f.Message == why }) {
+			lines = append(lines, "", why)
+		}
 	}
+	lines = append(lines, "Latency", latencyLine(r.Latency))
 	for _, why := range r.Latency.Reasons {
-		fmt.Fprintln(w, "         ", why)
+		lines = append(lines, "", why)
+	}
+	if err := pairs(cmd, lines...); err != nil {
+		return err
 	}
 	fmt.Fprintln(w)
 	for _, f := range r.Findings {

@@ -15,20 +15,20 @@ func (s *Service) LiveEventDoctor(_ context.Context, name string) (*api.DoctorRe
 	if err != nil {
 		return nil, err
 	}
-	v := &api.DoctorReport{State: api.DoctorStopped, Findings: []api.DoctorFinding{}, Measurements: []api.DoctorMeasurement{}, LastUpdatedTime: api.NewTime(s.o.Now())}
+	v := &api.DoctorReport{State: api.DoctorStopped, HealthDescriptions: []string{}, Findings: []api.DoctorFinding{}, Measurements: []api.DoctorMeasurement{}, LastUpdatedTime: api.NewTime(s.o.Now())}
 	if e.rec.State != api.Running {
 		return v, nil
 	}
-	v.State, v.HealthStatus = api.DoctorNoEncoder, "Poor"
 	st, _ := s.runtime.EventStatus(e.rec.ID)
 	r := s.runtime.Examine(e.rec.ID)
+	v.State = api.DoctorNoEncoder
+	v.HealthStatus, v.HealthDescriptions = judge(&st, r, s.o.Now())
 	if r == nil || !st.Connected {
 		return v, nil
 	}
 	if v.State = api.DoctorMeasuring; r.Settled() {
 		v.State = api.DoctorMeasured
 	}
-	v.HealthStatus, _ = health(&st, r.Findings, s.o.Now())
 	v.Encoder = &api.DoctorEncoder{Name: r.Encoder.Software, Address: r.Encoder.Remote, Since: api.NewTime(r.Encoder.Since)}
 	if v.Encoder.Name == "" {
 		v.Encoder.Name = r.Encoder.FlashVer

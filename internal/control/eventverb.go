@@ -2,13 +2,10 @@ package control
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"headwater.stream/api"
-	"headwater.stream/internal/doctor"
 )
 
 // transition is what a verb needs of an event and makes of it at once; the reconcile loop does the rest.
@@ -120,33 +117,18 @@ func (s *Service) LiveEventStatus(_ context.Context, name string) (*api.LiveEven
 	}
 	v := api.LiveEventStatus{State: "Stopped", HealthDescriptions: []string{}, TrackStatus: []api.TrackStatus{}, LastUpdatedTime: api.NewTime(s.o.Now())}
 	if e.rec.State == api.Running {
-		v.State, v.HealthStatus = "Running", "Poor"
+		v.State = "Running"
 		st, _ := s.runtime.EventStatus(e.rec.ID)
 		if !st.Since.IsZero() {
 			v.Ingestion = ingestion(&st)
 		}
-		if st.Connected {
-			var found []doctor.Finding
-			if r := s.runtime.Examine(e.rec.ID); r != nil {
-				found = r.Findings
+		v.HealthStatus, v.HealthDescriptions = judge(&st, s.runtime.Examine(e.rec.ID), s.o.Now())
+		for i, t := range st.Tracks {
+			track := api.TrackStatus{TrackID: t, IngestDrift: drift(-1)}
+			if beats := st.latest(); i < len(beats) {
+				track.ExpectedBitrate, track.IncomingBitrate, track.IngestDrift = int32(beats[i].Bitrate), int32(beats[i].Incoming), drift(beats[i].Drift)
 			}
-			v.HealthStatus, v.HealthDescriptions = health(&st, found, s.o.Now())
-			for i, t := range st.Tracks {
-				track := api.TrackStatus{TrackID: t, IngestDrift: drift(-1)}
-				if beats := st.latest(); i < len(beats) {
-					track.ExpectedBitrate, track.IncomingBitrate, track.IngestDrift = int32(beats[i].Bitrate), int32(beats[i].Incoming), drift(beats[i].Drift)
-				}
-				v.TrackStatus = append(v.TrackStatus, track)
-			}
-		} else {
-			v.HealthDescriptions = append(v.HealthDescriptions, "No encoder is connected.")
-			if st.Lost {
-				v.HealthDescriptions = append(v.HealthDescriptions, fmt.Sprintf("The input is lost: nothing has come in for %v.", st.Silent.Round(time.Second)))
-			}
-		}
-		for _, a := range st.Alarms {
-			v.HealthStatus = "Poor"
-			v.HealthDescriptions = append(v.HealthDescriptions, fmt.Sprintf("Degraded (%s) since %s: %s cannot be written to the disk: %s", a.Reason, a.Since.UTC().Format(time.RFC3339), a.What, a.Detail))
+			v.TrackStatus = append(v.TrackStatus, track)
 		}
 	}
 	return &api.LiveEventStatusList{Value: []api.LiveEventStatus{v}}, nil

@@ -42,6 +42,27 @@ const recent = 20 * time.Second
 // longGap is the jump of timestamps from which on a stream is Poor.
 const longGap = 10 * time.Second
 
+// judge says how a running event is, and why it is not better. report is nil when nothing is measured.
+func judge(st *EventStatus, report *doctor.Report, now time.Time) (status string, why []string) {
+	if !st.Connected {
+		status, why = "Poor", []string{"No encoder is connected."}
+		if st.Lost {
+			why = append(why, fmt.Sprintf("The input is lost: nothing has come in for %v.", st.Silent.Round(time.Second)))
+		}
+	} else {
+		var found []doctor.Finding
+		if report != nil {
+			found = report.Findings
+		}
+		status, why = health(st, found, now)
+	}
+	for _, a := range st.Alarms {
+		status = "Poor"
+		why = append(why, fmt.Sprintf("Degraded (%s) since %s: %s cannot be written to the disk: %s", a.Reason, a.Since.UTC().Format(time.RFC3339), a.What, a.Detail))
+	}
+	return status, why
+}
+
 // health judges the input of an event with an encoder, and says what is wrong: "Excellent" has 75 % of the bit rate, no
 // warning and no drift, "Good" 20 %, no error and no gap of 10 s (ams-v3 §10.2). What the doctor found counts by its severity.
 func health(st *EventStatus, found []doctor.Finding, now time.Time) (status string, why []string) {

@@ -90,7 +90,6 @@ func (m *Meter) Measure(at time.Duration) *Measurements {
 	}
 	v.Span, v.Silent = m.heard-m.began, at-m.heard
 	v.Stalls, v.Longest = m.stalls.read(at)
-	v.Jumps, v.JumpSize = m.jumps.read(at)
 	v.PartWait = m.partWait.spread(false)
 	v.Dropped, _ = m.dropped.read(at)
 	for i, kind := range repairKinds {
@@ -103,6 +102,8 @@ func (m *Meter) Measure(at time.Duration) *Measurements {
 	v.Pace = trendOf(lead.clock.values(&lead.clock.leasts))
 	for i := range m.n {
 		t := &m.tracks[i]
+		n, size := t.jumps.read(at)
+		v.Jumps, v.JumpSize = max(v.Jumps, n), max(v.JumpSize, size)
 		if !t.started {
 			continue
 		}
@@ -127,7 +128,7 @@ func (t *trackMeter) measure(at time.Duration) TrackMeasure {
 	sum, now := 0, int64(t.last/time.Second)
 	for i := range t.seconds {
 		s := &t.seconds[i]
-		if s.frames == 0 || s.number >= now || s.number < now-window {
+		if s.frames == 0 || s.number >= now || s.number < now-window || s.number == t.first {
 			continue
 		}
 		v.Seconds++
@@ -173,9 +174,13 @@ func (v *VideoMeasure) grid(r *ring) {
 	}
 	v.Frames, v.FPS = len(list), float64(n)*1e6/float64(sum)
 	period := float64(sum) / float64(n)
-	missing, irregular := 0, 0
+	missing, irregular, total, even := 0, 0, int64(0), int64(0)
 	for _, d := range list {
 		frames := max(1, int(float64(d)/period+0.5))
+		if d < int32(time.Second/time.Microsecond) {
+			total += int64(d)
+			even++
+		}
 		off := abs(float64(d) - float64(frames)*period)
 		switch {
 		case d > int32(time.Second/time.Microsecond): // a pause, or what comes after a stall
@@ -186,7 +191,9 @@ func (v *VideoMeasure) grid(r *ring) {
 		}
 	}
 	v.Missing = float64(missing) / float64(len(list)+missing)
-	v.Irregular = float64(irregular) / float64(len(list))
+	if v.Irregular = float64(irregular) / float64(len(list)); v.Irregular > irregularMin && total > 0 {
+		v.FPS = float64(even) * 1e6 / float64(total) // there is no grid: the average
+	}
 }
 
 func (t *trackMeter) measureAudio(at time.Duration) *AudioMeasure {

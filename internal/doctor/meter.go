@@ -27,7 +27,6 @@ type Meter struct {
 
 	began, heard time.Duration // first and last sample
 	stalls       tally         // times that nothing came for stallFrom or longer
-	jumps        tally         // of timestamps
 	partWait     ring
 	partFirst    time.Duration // when the first sample of the part that is being made came; -1: none did
 	repairs      [len(repairKinds)]tally
@@ -47,8 +46,10 @@ type trackMeter struct {
 	late      ring          // arrival less media time
 	clock     course        // the same, over minutes
 	skew      course        // of audio: its media time less that of the video that came before it
+	jumps     tally         // of timestamps
 	backward  tally         // timestamps that do not rise
 	seconds   [32]second    // by media time
+	first     int64         // second that began before the run of timestamps, perhaps
 	keys      [16]time.Duration
 	keyN      int
 	lastKey   time.Duration // media time; -1: none yet
@@ -122,7 +123,7 @@ func (m *Meter) Sample(at time.Duration, s *media.Sample) {
 	if t.started {
 		switch d := x - t.last; {
 		case d > jumpForward && d-(at-t.arrived) > jumpForward, d < jumpBackward:
-			m.jumps.add(at, 1, abs(d))
+			t.jumps.add(at, 1, abs(d))
 			t.restart(at, x)
 		case d > jumpForward: // a pause of the encoder
 		case d <= 0:
@@ -180,6 +181,7 @@ func (t *trackMeter) video(at, x time.Duration, s *media.Sample) {
 // restart begins a run of timestamps.
 func (t *trackMeter) restart(at, x time.Duration) {
 	t.base = at - x
+	t.first = int64(x / time.Second)
 	t.late = ring{}
 	t.clock.restart()
 	t.skew.restart()

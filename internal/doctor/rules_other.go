@@ -18,6 +18,8 @@ const (
 	quietFrom     = 10 * time.Second
 	stoppedFrom   = 3 * time.Second
 	lowShare      = 0.75 // of the declared bit rate (ams-v3 §10.2)
+	lowSound      = 0.5  // encoders of sound take less for what is simple
+	lowWindow     = 10   // whole seconds of media needed to say so: titles and curtains stand still
 	highShare     = 1.5
 	peakShare     = 2.5
 	undeclared    = 4.0 // peak to average where nothing is declared
@@ -120,11 +122,14 @@ func bitrateRules(s *sheet) {
 			continue
 		}
 		declared := float64(t.Track.Bitrate)
-		share := float64(t.Bitrate) / declared
+		share, low := float64(t.Bitrate)/declared, lowShare
+		if t.Kind == media.Audio {
+			low = lowSound
+		}
 		mbit := func(bits int) float64 { return float64(bits) / 1e6 }
 		switch {
 		case declared == 0:
-		case share < lowShare && t.Stopped < stoppedFrom && !s.has(AudioSilent, FramesMissing, Stall):
+		case share < low && t.Seconds >= lowWindow && t.Stopped < stoppedFrom && !s.has(AudioSilent, FramesMissing, Stall):
 			s.add(BitrateLow, t.Kind, 100*share, "%", "The %s comes at %.3g Mbit/s, %.0f %% of the %.3g Mbit/s that the encoder declares.", t.Kind, mbit(t.Bitrate), 100*share, mbit(t.Track.Bitrate))
 		case share > highShare && t.Kind == media.Video:
 			s.add(BitrateHigh, t.Kind, 100*share, "%", "The %s comes at %.3g Mbit/s, %.0f %% of the %.3g Mbit/s that the encoder declares.", t.Kind, mbit(t.Bitrate), 100*share, mbit(t.Track.Bitrate))
@@ -135,12 +140,12 @@ func bitrateRules(s *sheet) {
 		if t.Bitrate >= muchBitrate {
 			s.add(BitrateMuch, t.Kind, mbit(t.Bitrate), "Mbit/s", "The video has %.3g Mbit/s.", mbit(t.Bitrate))
 		}
-		bound, of := declared*peakShare, "what is declared"
-		if declared == 0 || share > 1 {
-			bound, of = float64(t.Bitrate)*undeclared, "the average"
+		base, bound, of := declared, peakShare, "what is declared"
+		if declared == 0 || share > highShare {
+			base, bound, of = float64(t.Bitrate), undeclared, "the average"
 		}
-		if float64(t.Peak) > bound && t.Peak > 1_000_000 {
-			s.add(BitratePeaks, t.Kind, mbit(t.Peak), "Mbit/s", "The bit rate has peaks of %.3g Mbit/s in a second, %.1f times %s.", mbit(t.Peak), float64(t.Peak)/(bound/map[bool]float64{true: undeclared, false: peakShare}[of == "the average"]), of)
+		if peak := float64(t.Peak) / base; peak > bound && t.Peak > 1_000_000 {
+			s.add(BitratePeaks, t.Kind, mbit(t.Peak), "Mbit/s", "The bit rate has peaks of %.3g Mbit/s in a second, %.1f times %s.", mbit(t.Peak), peak, of)
 		}
 	}
 }

@@ -114,9 +114,9 @@ func keyFrameRules(s *sheet, v *VideoMeasure) {
 	case v.SinceKey >= noKeyFrom && v.SinceKey > longest*3/2:
 		s.add(NoKeyFrame, media.Video, v.SinceKey.Seconds(), "s", "No key frame has come for %.0f s.", v.SinceKey.Seconds())
 	case longest > long+long/20:
-		text := fmt.Sprintf("A key frame comes every %.4g s", mean.Seconds())
+		text := fmt.Sprintf("A key frame comes every %.3g s", mean.Seconds())
 		if shortest < longest*3/4 {
-			text = fmt.Sprintf("Key frames are up to %.4g s apart", longest.Seconds())
+			text = fmt.Sprintf("Key frames are up to %.3g s apart", longest.Seconds())
 		}
 		s.add(KeyFramesRare, media.Video, longest.Seconds(), "s", "%s; segments of this event are %.4g s, at most %.4g s.", text, s.SegmentAim.Seconds(), long.Seconds())
 	case len(v.Keys) >= 4 && longest-shortest > max(mean/5, 100*time.Millisecond):

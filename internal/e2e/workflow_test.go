@@ -64,6 +64,8 @@ func TestWorkflow(t *testing.T) {
 	d.CLI(t, "endpoint", "start", "default")
 	c.Shows(t, c.Public, 2*time.Second, 5*time.Second)
 
+	examined(t, d.CLI(t, "event", "doctor", "e", "--json"))
+
 	// The output's end makes the recording.
 	d.CLI(t, "output", "delete", "e", "o")
 	for kind, u := range renditions(t, HLS(c.Public)) {
@@ -96,4 +98,30 @@ func TestWorkflow(t *testing.T) {
 	}
 	Publish(t, c.Ingest+"/x", "../../testdata/demo.flv", true)
 	c.Shows(t, c.Preview, 2*time.Second, 20*time.Second)
+}
+
+// examined looks at what the doctor says of ffmpeg sending demo.flv, which is healthy and has B-frames.
+func examined(t *testing.T, report string) {
+	t.Helper()
+	var r struct {
+		Encoder      struct{ Name string }
+		Findings     []struct{ Code, Message string }
+		Measurements []struct {
+			Name, TrackType string
+			Value           float64
+		}
+	}
+	decode(t, report, &r)
+	for _, f := range r.Findings {
+		if f.Code != "b-frames" && !strings.HasPrefix(f.Code, "connection-") { // a busy machine holds ffmpeg up
+			t.Errorf("the doctor finds %s: %s", f.Code, f.Message)
+		}
+	}
+	measured := map[string]float64{}
+	for _, m := range r.Measurements {
+		measured[m.TrackType+" "+m.Name] = m.Value
+	}
+	if fps, gop := measured["video frameRate"], measured["video keyFrameLongest"]; !strings.HasPrefix(r.Encoder.Name, "Lavf") || fps < 29.9 || fps > 30.1 || gop < 0.99 || gop > 1.01 {
+		t.Errorf("the doctor measures %v pictures a second, key frames %v s apart, of %q", fps, gop, r.Encoder.Name)
+	}
 }

@@ -208,6 +208,7 @@ type publisher struct {
 	perAudio   int              // samples per access unit, 1024
 	beforeSend func(s ingest.Session, ms float64)
 	describe   func(tracks []media.Track) // changes what is announced
+	speed      float64                    // how fast media come, 1 if it is 0
 }
 
 // send publishes for the given time and returns the session, still open.
@@ -262,7 +263,7 @@ func (r *faultRig) feed(s ingest.Session, p *publisher, d time.Duration) {
 		if ms > float64(d.Milliseconds()) {
 			return
 		}
-		r.until(began.Add(time.Duration(ms * float64(time.Millisecond))))
+		r.until(began.Add(time.Duration(ms * float64(time.Millisecond) / cmp.Or(p.speed, 1))))
 		var sample media.Sample
 		if vms <= ams {
 			key := i%p.gop == 0
@@ -325,7 +326,7 @@ func faultVideo(fps float64, size string) media.Track {
 }
 
 func faultAudio(rate int) media.Track {
-	asc := map[int][]byte{48000: {0x11, 0x90}, 44100: {0x12, 0x10}}[rate]
+	asc := map[int][]byte{48000: {0x11, 0x90}, 44100: {0x12, 0x10}, 32000: {0x12, 0x90}}[rate]
 	return media.Track{Kind: media.Audio, Codec: "mp4a.40.2", Timescale: uint32(rate), Config: asc, SampleRate: rate, Channels: 2, FrameSamples: 1024, Language: "und"}
 }
 
