@@ -187,14 +187,20 @@ func (b *Browser) do(command map[string]any) (json.RawMessage, error) {
 	}
 }
 
-// Open opens a page.
+// Open opens a page in a window of usual size and in light colours.
 func (b *Browser) Open(t *testing.T, url string) *Page {
+	t.Helper()
+	return b.OpenIn(t, url, 0, 0, false)
+}
+
+// OpenIn opens a page in a window of that size (0: usual), in light or dark colours.
+func (b *Browser) OpenIn(t *testing.T, url string, width, height int, dark bool) *Page {
 	t.Helper()
 	b.mu.Lock()
 	p := &Page{b: b, name: fmt.Sprintf("p%d", len(b.page)+1)}
 	b.page[p.name] = p
 	b.mu.Unlock()
-	if _, err := b.do(map[string]any{"do": "open", "page": p.name, "url": url}); err != nil {
+	if _, err := b.do(map[string]any{"do": "open", "page": p.name, "url": url, "width": width, "height": height, "dark": dark}); err != nil {
 		t.Fatalf("opening %s: %v", url, err)
 	}
 	return p
@@ -242,6 +248,28 @@ func (p *Page) Eval(t *testing.T, script string) json.RawMessage {
 		t.Fatalf("%s: %v", script, err)
 	}
 	return v
+}
+
+// Act finds one element as a screen reader would, by role and name, and does something with it (players/browser.mjs). Role
+// "label" finds a control by its label.
+func (p *Page) Act(t *testing.T, what, role, name string, value ...string) string {
+	t.Helper()
+	command := map[string]any{"do": "act", "page": p.name, "what": what, "role": role, "name": name, "timeout": 20000}
+	if role == "label" {
+		command["label"] = name
+	}
+	if len(value) > 0 {
+		command["value"] = value[0]
+	}
+	v, err := p.b.do(command)
+	if err != nil {
+		t.Fatalf("%s %s %q: %v\n%s", what, role, name, err, p)
+	}
+	var text string
+	if json.Unmarshal(v, &text) != nil {
+		return ""
+	}
+	return text
 }
 
 // Close closes the page.

@@ -1,13 +1,12 @@
 // One recording: looked at, cut, published, taken away.
 
 import { every, at, get, post, remove, may, media } from './api.js';
-import { h, set, badge, button, field, dialog, sure, say, head, when, span, clock } from './dom.js';
+import { h, set, badge, button, field, dialog, sure, say, head, span, clock } from './dom.js';
 import { keep } from './player.js';
 import { links, publish, newLocator } from './links.js';
 import { beingRecorded } from './assets.js';
 
 export async function assetPage(place, [name], signal) {
-  const asset = await get(at`assets/${name}`, signal);
   const state = h('span', { role: 'status' });
   const verbs = h('div', { class: 'actions' });
   const player = h('div', {});
@@ -17,7 +16,7 @@ export async function assetPage(place, [name], signal) {
     h('p', { class: 'crumb' }, h('a', { href: '#/assets' }, 'Recordings')),
     head(name, verbs, state), player,
     h('section', { class: 'panel', 'aria-label': 'Links' }, h('h2', {}, 'Links'), published, more));
-  document.title = `${name} · Headwater`;
+  const asset = await get(at`assets/${name}`, signal);
   let [shown, known] = ['', undefined];
   let life = new AbortController(); // of the player
   signal.addEventListener('abort', () => life.abort());

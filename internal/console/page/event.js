@@ -1,8 +1,9 @@
 // One live event: its picture, its signal, how to send to it, what it records and publishes.
 
-import { every, at, get, list, post, put, remove, may, media } from './api.js';
-import { h, set, keyed, badge, button, field, copyable, dialog, sure, say, head, when, period, rate } from './dom.js';
-import { describe, healthKind, load, statusOf } from './state.js';
+import { every, at, ask, get, list, post, put, remove, may, media } from './api.js';
+import { h, set, keyed, badge, button, field, copyable, dialog, sure, say, head, when, period } from './dom.js';
+import { describe, load, statusOf } from './state.js';
+import { signalPanel } from './signal.js';
 import { keep } from './player.js';
 import { links, publish } from './links.js';
 import { history } from './history.js';
@@ -18,15 +19,14 @@ export async function eventPage(place, [name], signal) {
     h('p', { class: 'crumb' }, h('a', { href: '#/events' }, 'Events')),
     head(name, verbs, state),
     h('div', { class: 'columns' },
-      h('div', { class: 'column' }, picture.element, sound.element),
+      h('div', { class: 'column' }, picture.element, sound.element, h('section', { class: 'panel past' }, h('h2', {}, 'What happened'), history(signal, async () => [name]))),
       h('div', { class: 'column' }, h('section', { class: 'panel', 'aria-label': 'Send' }, h('h2', {}, 'Send'), send), outputs.element)),
-    h('section', { class: 'panel' }, h('h2', {}, 'What happened'), history(signal, async () => [name])),
   );
-  document.title = `${name} · Headwater`;
   let shown = '';
   await every(2000, signal, async () => {
     const event = await load(name, signal);
     const status = await statusOf(event, signal);
+    const report = status && await ask(at`liveEvents/${name}/getDoctorReport`, signal);
     const d = describe(event, status);
     if (state.dataset.text !== d.text) state.replaceChildren(badge(d.kind, state.dataset.text = d.text));
     if (shown !== event.properties.resourceState) {
@@ -36,7 +36,7 @@ export async function eventPage(place, [name], signal) {
       if (!send.hasChildNodes()) send.append(...settings);
     }
     picture.update(event, d);
-    sound.update(d, status);
+    sound.update(d, status, report);
     await outputs.update(event);
   });
 }
@@ -104,38 +104,6 @@ function stage(signal) {
   };
 }
 
-// signalPanel says how well the encoder sends.
-function signalPanel() {
-  const verdict = h('span', {});
-  const reasons = h('ul', { class: 'reasons' });
-  const rows = h('tbody', {});
-  const table = h('table', {}, h('caption', { class: 'unseen' }, 'Tracks that come in'),
-    h('thead', {}, h('tr', {}, ...['Track', 'Comes in', 'Declared', 'Falls behind'].map((c) => h('th', { scope: 'col' }, c)))), rows);
-  const from = h('p', { class: 'hint' });
-  const element = h('section', { class: 'panel', 'aria-label': 'Signal', hidden: true }, h('div', { class: 'row' }, h('h2', {}, 'Signal'), verdict), reasons, table, from);
-  return {
-    element,
-    update(d, status) {
-      element.hidden = !status;
-      if (!status) return;
-      const health = status.healthStatus ?? '';
-      verdict.hidden = !d.receiving;
-      if (verdict.dataset.text !== health) verdict.replaceChildren(badge(healthKind[health] ?? 'idle', verdict.dataset.text = health));
-      const told = status.healthDescriptions.length || !d.receiving ? status.healthDescriptions : ['Nothing to complain about.'];
-      keyed(reasons, told, (r) => r, (r) => h('li', {}, r));
-      table.hidden = status.trackStatus.length === 0;
-      keyed(rows, status.trackStatus, (t) => t.trackId, (t) => h('tr', {}, h('th', { scope: 'row' }, t.trackId), h('td', {}), h('td', {}), h('td', {})), (row, t) => {
-        set(row.cells[1], t.incomingBitrate ? rate(t.incomingBitrate) : '–');
-        set(row.cells[2], t.expectedBitrate ? rate(t.expectedBitrate) : '–');
-        set(row.cells[3], !t.ingestDrift || t.ingestDrift === 'n/a' ? '–' : `${t.ingestDrift} s/min`);
-      });
-      const i = status.ingestion;
-      if (i?.begin && !i.end) from.replaceChildren('From ', h('code', {}, i.encoder ?? 'the encoder'), ' since ', when(i.begin));
-      else from.replaceChildren(i?.endReason ?? '');
-    },
-  };
-}
-
 // encoder tells what to enter in OBS and ffmpeg.
 function encoder(event) {
   const { input } = event.properties;
@@ -150,7 +118,7 @@ function encoder(event) {
     h('p', { class: 'hint' }, 'The server address is secret: who has it can send. The key may be anything.'),
     h('h3', {}, 'OBS: Settings → Output'),
     h('dl', { class: 'settings' },
-      setting('Keyframe interval', `${keyFrames} s`), setting('Rate control', 'CBR, 2500–6000 kbit/s'), setting('Encoder', 'H.264, profile high'), setting('Audio', 'AAC, 128–192 kbit/s, 48 kHz'), setting('Tune', 'none needed; B-frames are welcome')),
+      setting('Keyframe interval', `${keyFrames} s`), setting('Rate control', 'CBR, 2500–6000 kbit/s'), setting('Encoder', 'H.264, profile high'), setting('Audio', 'AAC, 128–192 kbit/s, 48 kHz')),
     h('details', {}, h('summary', {}, 'ffmpeg, and other addresses'), copyable('ffmpeg', ffmpeg, { secret: true }),
       ...input.endpoints.slice(1).map((e, i) => copyable(`Server ${i + 2} (${new URL(e.url).protocol.replace(':', '').toUpperCase()})`, e.url, { secret: true }))),
   ];

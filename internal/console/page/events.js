@@ -9,15 +9,15 @@ import { keep } from './player.js';
 const maxPictures = 6;
 
 export async function eventsPage(place, _, signal) {
-  const create = () => may('operator') && h('button', { type: 'button', class: 'primary', onclick: newEvent }, 'New event');
+  const create = (label) => may('operator') && h('button', { type: 'button', class: 'primary', onclick: newEvent }, label);
   const cards = h('ul', { class: 'cards' });
   const nothing = h('div', {});
-  place.append(head('Live events', create()), nothing, cards);
+  place.append(head('Live events', create('New event')), nothing, cards);
   await every(3000, signal, async () => {
     const all = await overview(signal);
     if (all.length > 0) nothing.replaceChildren();
     else if (!nothing.hasChildNodes()) {
-      nothing.append(empty('No live events yet', 'A live event takes the stream of one encoder: OBS, ffmpeg or a hardware encoder. You see its picture here before anybody else does.', create()));
+      nothing.append(empty('No live events yet', 'A live event takes the stream of one encoder: OBS, ffmpeg or a hardware encoder. You see its picture here before anybody else does.', create('Make the first event')));
     }
     let pictures = 0;
     keyed(cards, all, (x) => x.event.name, (x) => card(x, signal), (element, x) => {

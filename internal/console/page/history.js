@@ -37,10 +37,10 @@ function row(e, all) {
   const d = e.data;
   const details = [
     type === 'FirstChunkReceived' && `${d.trackType} ${d.fourCC ?? ''}${d.bitrate ? `, ${rate(d.bitrate)}` : ''}`, d.resultMessage,
-    type === 'BeginIngest' && d.remoteIp && `from ${d.remoteIp}`, type === 'Discontinuity' && d.discontinuityGap && `${d.trackType}: by ${(d.discontinuityGap / (d.timescale ?? 1e7)).toFixed(1)} s`,
+    type === 'BeginIngest' && d.remoteIp && `from ${d.remoteIp}`, type === 'Discontinuity' && d.trackType && Number(d.discontinuityGap) && `${d.trackType}: by ${(d.discontinuityGap / (d.timescale ?? 1e7)).toFixed(1)} s`,
   ].filter(Boolean);
   return h('tr', {}, h('td', {}, h('time', { datetime: e.eventTime, title: new Date(e.eventTime).toLocaleString() }, clock(new Date(e.eventTime)))),
     all && h('td', {}, h('a', { href: `#/events/${encodeURIComponent(e.name)}` }, e.name)),
     h('td', {}, levels[e.eventLevel] ? badge(levels[e.eventLevel], e.eventLevel) : null, ` ${words[type] ?? type}`),
-    h('td', {}, details.join(' · ')));
+    h('td', { class: 'details' }, details.join(' · ')));
 }

@@ -7,10 +7,10 @@ import { links, newLocator } from './links.js';
 export async function locatorsPage(place, _, signal) {
   let drawn;
   const again = () => { drawn = undefined; };
-  const create = () => may('publisher') && button('New link', () => newLocator(undefined, again), { class: 'primary' });
+  const create = (label) => may('publisher') && button(label, () => newLocator(undefined, again), { class: 'primary' });
   const all = h('div', { class: 'stack' });
   all.addEventListener('changed', again);
-  place.append(head('Links', create()), h('p', { class: 'hint' }, 'A link (a streaming locator) lets others watch a recording, also while it is being made.'), all);
+  place.append(head('Links', create('New link')), h('p', { class: 'hint' }, 'A link (a streaming locator) lets others watch a recording, also while it is being made.'), all);
   await every(3000, signal, async () => {
     const locators = await list(at`streamingLocators`, signal);
     const now = locators.map((l) => l.name).join('\n');
@@ -21,6 +21,6 @@ export async function locatorsPage(place, _, signal) {
       return section;
     }));
     drawn = now;
-    all.replaceChildren(...(made.length > 0 ? made : [empty('Nothing is published', 'Record an event and publish it on the event’s page, or publish a recording here.', create())]));
+    all.replaceChildren(...(made.length > 0 ? made : [empty('Nothing is published', 'Record an event and publish it on the event’s page, or publish a recording here.', create('Publish a recording'))]));
   });
 }

@@ -2,8 +2,14 @@
 //
 //   {"id":1,"do":"open","page":"a","url":"http://…"}     opens a page and begins to watch window.headwater in it
 //   {"id":2,"do":"eval","page":"a","script":"…"}         evaluates an expression in it
-//   {"id":3,"do":"shot","page":"a","path":"…png"}        takes a picture
-//   {"id":4,"do":"close","page":"a"}
+//   {"id":3,"do":"shot","page":"a","path":"…png"}        takes a picture; "window": of what is in view alone
+//   {"id":4,"do":"act","page":"a","what":"click","role":"button","name":"Start"}
+//   {"id":5,"do":"act","page":"a","what":"fill","label":"Name","value":"…"}
+//   {"id":6,"do":"close","page":"a"}
+//
+// An act finds one element as a screen reader would, by its role and name or by its label, and fails when there are more; what is
+// click, fill, press (a key), text, value, wait (until it is there), gone (until it is not) or save (click, and keep
+// the download at the path in value).
 //
 // Answers go to standard output as {"id":…,"value":…} or {"id":…,"error":"…"}; twice a second each page's
 // window.headwater as {"page":"a","stats":{…}}; console errors and failed requests as {"page":"a","log":"…"}. The end of
@@ -43,6 +49,26 @@ async function open({ page: name, url, width, height, dark }) {
   await page.goto(url, { waitUntil: 'domcontentloaded', timeout: 30000 });
 }
 
+async function act(page, { what, role, name, label, value, timeout }) {
+  page.setDefaultTimeout(timeout || 10000);
+  const element = label ? page.getByLabel(label, { exact: true }) : page.getByRole(role, { name, exact: true });
+  switch (what) {
+    case 'click': return element.click();
+    case 'fill': return element.fill(value);
+    case 'press': return element.press(value);
+    case 'text': return element.innerText();
+    case 'value': return element.inputValue();
+    case 'wait': return element.waitFor();
+    case 'gone': return element.waitFor({ state: 'hidden' });
+    case 'save': {
+      const [download] = await Promise.all([page.waitForEvent('download'), element.click()]);
+      await download.saveAs(value);
+      return download.suggestedFilename();
+    }
+    default: throw new Error(`unknown act ${what}`);
+  }
+}
+
 async function run(command) {
   const page = pages.get(command.page);
   switch (command.do) {
@@ -51,8 +77,10 @@ async function run(command) {
     case 'eval':
       return page.evaluate(command.script);
     case 'shot':
-      await page.screenshot({ path: command.path, fullPage: true });
+      await page.screenshot({ path: command.path, fullPage: !command.window });
       return null;
+    case 'act':
+      return act(page, command);
     case 'close':
       pages.delete(command.page);
       await page.context().close();
