@@ -28,16 +28,14 @@ func (n *node) withConsole(control http.Handler, tokens api.TokenChecker, leavin
 const maxInsiders = 1000
 
 // insiders resolves what somebody who may read the control API may see: the previews of running events and every recording, by
-// the IDs of preview and asset, published or not and whoever may watch it in public.
+// the IDs of preview and asset, published or not and whoever may watch it in public. The manifest name of an asset is what its
+// downloads are to be called.
 type insiders struct{ *runtime }
 
 // Resolve implements origin.Resolver.
 func (r insiders) Resolve(_ context.Context, q origin.Request) (origin.Served, error) {
 	t := r.routes.Load()
-	if q.Name != locator.PreviewName {
-		return origin.Served{}, origin.ErrNotFound
-	}
-	if e := t.previews[q.ID]; e != nil && q.Protocol != origin.Download {
+	if e := t.previews[q.ID]; e != nil && q.Name == locator.PreviewName && q.Protocol != origin.Download {
 		c, err := e.shown.filtered(t.filters.named("", q.Filters), q)
 		return origin.Served{Channel: c}, err
 	}

@@ -133,4 +133,5 @@ export async function urls(locator, signal) {
   };
 }
 
-export const media = (id, file = 'master.m3u8') => `/console/media/${id}/preview.ism/${file}`;
+// media is the path of a preview or a recording here; name is what a download is called.
+export const media = (id, { name = 'preview', file = 'master.m3u8' } = {}) => `/console/media/${id}/${encodeURIComponent(name.replace(/[<>%&:\\?/*+'"#|;]/g, '-'))}.ism/${file}`;

@@ -65,6 +65,7 @@ function cutter(asset, live, signal) {
     video.currentTime = Math.min(Math.max(to, from), Math.max(from, end - 0.1));
   };
 
+  const file = media(asset.properties.assetId, { name: asset.name, file: 'download.mp4' });
   const mark = { in: null, out: null };
   const marked = h('div', { class: 'marked', hidden: true });
   const slider = h('input', { type: 'range', id: 'timeline', min: 0, max: 1, step: 0.1, value: 0, 'aria-label': 'Position', oninput: () => seek(Number(slider.value)) });
@@ -107,11 +108,11 @@ function cutter(asset, live, signal) {
     set(words, mark.in === null && mark.out === null ? 'Mark a beginning and an end to make a clip or download a part.'
       : `Marked: ${span((mark.in ?? from) - from)} to ${span((mark.out ?? end) - from)}, ${Math.round(part)} s. Cut to segments: a little more at both ends.`);
     const query = new URLSearchParams(Object.entries(moments()).filter(([, v]) => v));
-    download.href = `${media(asset.properties.assetId, 'download.mp4')}${query.size ? `?${query}` : ''}`;
+    download.href = `${file}${query.size ? `?${query}` : ''}`;
     set(download, query.size ? 'Download this part' : 'Download');
     clear.hidden = mark.in === null && mark.out === null;
   };
-  const download = h('a', { class: 'button', href: media(asset.properties.assetId, 'download.mp4'), download: `${asset.name}.mp4`, hidden: live }, 'Download');
+  const download = h('a', { class: 'button', href: file, download: true, hidden: live }, 'Download');
   const clear = h('button', { type: 'button', class: 'quiet', hidden: true, onclick: () => {
     mark.in = mark.out = null;
     tell();

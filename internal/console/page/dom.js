@@ -166,6 +166,9 @@ const stamp = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyl
 const clockTime = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', second: '2-digit' });
 export const when = (iso) => (iso ? h('time', { datetime: iso }, stamp.format(new Date(iso))) : '–');
 export const clock = (date) => clockTime.format(date);
+const shortDay = new Intl.DateTimeFormat(undefined, { month: 'short', day: 'numeric' });
+// day says which day it was, unless it is today.
+export const day = (date) => (date.toDateString() === new Date().toDateString() ? '' : `${shortDay.format(date)}, `);
 
 // span says seconds as a person would: 1:05, 2:03:04.
 export function span(seconds) {

@@ -19,7 +19,7 @@ export async function eventPage(place, [name], signal) {
     h('p', { class: 'crumb' }, h('a', { href: '#/events' }, 'Events')),
     head(name, verbs, state),
     h('div', { class: 'columns' },
-      h('div', { class: 'column' }, picture.element, sound.element, h('section', { class: 'panel past' }, h('h2', {}, 'What happened'), history(signal, async () => [name]))),
+      h('div', { class: 'column' }, picture.element, sound.element, h('section', { class: 'panel past' }, h('h2', {}, 'What happened'), history(signal, `liveEvent/${name}`))),
       h('div', { class: 'column' }, h('section', { class: 'panel', 'aria-label': 'Send' }, h('h2', {}, 'Send'), send), outputs.element)),
   );
   let shown = '';

@@ -1,46 +1,64 @@
-// What happened to the input of events, newest first.
+// What happened, newest first: the log of events (docs/events.md), asked for what is new.
 
-import { every, at, ask } from './api.js';
-import { h, keyed, badge, clock, rate } from './dom.js';
+import { every, text } from './api.js';
+import { h, badge, clock, day, rate } from './dom.js';
 
-const levels = { Error: 'poor', Warning: 'fair' };
-const words = {
-  BeginIngest: 'The encoder connected', EndIngest: 'The encoder disconnected', FirstChunkReceived: 'First media of a track', ChunkDropped: 'Media was dropped',
-  Discontinuity: 'The timestamps jumped', InvalidConnection: 'A connection was refused', MediaRepaired: 'Timestamps were repaired', InputLost: 'Nothing comes in any more',
-  InputRestored: 'The input is back', StorageDegraded: 'The disk does not keep up', StorageRecovered: 'The disk is well again', StorageRepaired: 'Files were repaired at the start',
+const levels = {
+  ConnectionRejected: 'fair', IncomingDataChunkDropped: 'fair', TrackDiscontinuityDetected: 'fair', InputLost: 'poor', StorageDegraded: 'poor', OperationFailed: 'poor',
 };
+const words = {
+  EncoderConnected: 'The encoder connected', EncoderDisconnected: 'The encoder left', ConnectionRejected: 'An encoder was refused', IncomingStreamReceived: 'A track comes in',
+  IncomingDataChunkDropped: 'Media was dropped', TrackDiscontinuityDetected: 'The timestamps jumped', MediaRepaired: 'Timestamps were repaired', InputLost: 'Nothing comes in any more',
+  InputRestored: 'The input is back', StorageDegraded: 'The disk does not keep up', StorageRecovered: 'The disk keeps up again', StorageRepaired: 'Files were repaired at the start',
+  Created: 'Created', Started: 'Started', StandBy: 'Standing by', Stopped: 'Stopped', Deleted: 'Deleted', Updated: 'Changed', RecordingEnded: 'The recording is complete', OperationFailed: 'Something failed',
+};
+const kinds = { LiveEvent: 'Event', LiveOutput: 'Output', Asset: 'Recording', StreamingLocator: 'Link', StreamingEndpoint: 'Endpoint' };
+const pages = { liveEvent: 'events', asset: 'assets' };
+
+// Everything but the heartbeats, which come every 20 seconds for ever.
+const types = ['Headwater.*', ...['Encoder*', 'Connection*', 'IncomingStream*', 'IncomingData*', 'Track*'].map((t) => `Microsoft.Media.LiveEvent${t}`)].join(',');
 
 // maxShown bounds the table.
 const maxShown = 200;
 
-// history is a table that keeps itself up to date; names tells which events it is about.
-export function history(signal, names, { all = false } = {}) {
+// history is a table that keeps itself up to date; about is the subject whose events it shows, '' for all.
+export function history(signal, about = '') {
   const rows = h('tbody', {});
   const none = h('p', { class: 'hint' }, 'Nothing yet.');
   const table = h('table', { class: 'history', hidden: true }, h('caption', { class: 'unseen' }, 'What happened, newest first'),
-    h('thead', {}, h('tr', {}, ...['Time', all && 'Event', 'What', 'Details'].filter(Boolean).map((c) => h('th', { scope: 'col' }, c)))), rows);
-  every(4000, signal, async () => {
-    const of = await Promise.all((await names()).map(async (name) => {
-      const { value } = await ask(at`liveEvents/${name}/getStreamEvents`, signal);
-      return value.map((e, i) => ({ ...e, name, key: `${name} ${i} ${e.eventTime} ${e.eventType}` }));
-    }));
-    const list = of.flat().sort((a, b) => (a.eventTime < b.eventTime ? 1 : a.eventTime > b.eventTime ? -1 : 0)).slice(0, maxShown);
-    table.hidden = list.length === 0;
-    none.hidden = list.length > 0;
-    keyed(rows, list, (e) => e.key, (e) => row(e, all));
-  }).catch(() => {}); // the event is gone; the page says so
+    h('thead', {}, h('tr', {}, ...['Time', !about && 'About', 'What', 'Details'].filter(Boolean).map((c) => h('th', { scope: 'col' }, c)))), rows);
+  let after = '';
+  every(3000, signal, async () => {
+    const query = new URLSearchParams({ types, subject: about, ...(after ? { after } : { last: maxShown }) });
+    for (const e of JSON.parse(await text(`/events?${query}`, signal))) {
+      after = e.id;
+      if (about && e.subject !== about && !e.subject.startsWith(`${about}/`)) continue; // another that begins so
+      rows.prepend(row(e, about));
+    }
+    while (rows.children.length > maxShown) rows.lastElementChild.remove();
+    table.hidden = rows.children.length === 0;
+    none.hidden = !table.hidden;
+  }).catch(() => {}); // an older server
   return h('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'What happened' }, none, table);
 }
 
-function row(e, all) {
-  const type = e.eventType.replace('StreamEvent/', '');
-  const d = e.data;
+function row(e, about) {
+  const [, kind, verb] = /(?:^|\.)(LiveEvent|LiveOutput|Asset|StreamingLocator|StreamingEndpoint|)(\w+)$/.exec(e.type) ?? [0, '', e.type];
+  const d = e.data ?? {};
+  const subject = e.subject.split('/');
+  const name = subject.at(-1);
+  const lifecycle = /^(Created|Started|StandBy|Stopped|Deleted|Updated)$/.test(verb);
+  const at = new Date(e.time);
+  const target = pages[subject[0]] && subject.length === 2 && verb !== 'Deleted';
   const details = [
-    type === 'FirstChunkReceived' && `${d.trackType} ${d.fourCC ?? ''}${d.bitrate ? `, ${rate(d.bitrate)}` : ''}`, d.resultMessage,
-    type === 'BeginIngest' && d.remoteIp && `from ${d.remoteIp}`, type === 'Discontinuity' && d.trackType && Number(d.discontinuityGap) && `${d.trackType}: by ${(d.discontinuityGap / (d.timescale ?? 1e7)).toFixed(1)} s`,
+    verb === 'IncomingStreamReceived' && `${d.trackType}${d.bitrate ? `, ${rate(d.bitrate)}` : ''}`, d.resultMessage ?? d.message,
+    verb === 'EncoderConnected' && d.encoderIp && `from ${d.encoderIp}`, Number(d.discontinuityGap) > 0 && `by ${(d.discontinuityGap / (d.timescale || 1e7)).toFixed(1)} s`,
+    lifecycle && subject.length > 2 && name, lifecycle && d.assetName && d.assetName !== name && `records into ${d.assetName}`,
   ].filter(Boolean);
-  return h('tr', {}, h('td', {}, h('time', { datetime: e.eventTime, title: new Date(e.eventTime).toLocaleString() }, clock(new Date(e.eventTime)))),
-    all && h('td', {}, h('a', { href: `#/events/${encodeURIComponent(e.name)}` }, e.name)),
-    h('td', {}, levels[e.eventLevel] ? badge(levels[e.eventLevel], e.eventLevel) : null, ` ${words[type] ?? type}`),
+  return h('tr', {},
+    h('td', {}, h('time', { datetime: e.time }, `${day(at)}${clock(at)}`)),
+    !about && h('td', {}, target ? h('a', { href: `#/${pages[subject[0]]}/${encodeURIComponent(name)}` }, name) : name),
+    h('td', {}, levels[verb] && badge(levels[verb], levels[verb] === 'poor' ? 'Error' : 'Warning'), levels[verb] && ' ',
+      lifecycle ? `${kinds[kind] ?? kind} ${words[verb].toLowerCase()}` : words[verb] ?? verb),
     h('td', { class: 'details' }, details.join(' · ')));
 }

@@ -45,7 +45,8 @@ export function keep(video, url, signal, { live = true, small = false } = {}) {
       signal.addEventListener('abort', resolve, { once: true });
       return;
     }
-    hls = new Hls({ lowLatencyMode: live, enableWorker: true, maxLiveSyncPlaybackRate: 1.1, backBufferLength: live ? 10 : 60, maxBufferLength: small ? 4 : 20, capLevelToPlayerSize: small });
+    hls = new Hls({ lowLatencyMode: live && !small, // blocked reloads of many small pictures would take all connections of the browser
+      enableWorker: true, maxLiveSyncPlaybackRate: 1.1, backBufferLength: live ? 10 : 60, maxBufferLength: small ? 4 : 20, capLevelToPlayerSize: small });
     let recovered = 0;
     hls.on(Hls.Events.ERROR, (_, data) => {
       if (!data.fatal) return;
