@@ -35,7 +35,7 @@ type insiders struct{ *runtime }
 // Resolve implements origin.Resolver.
 func (r insiders) Resolve(_ context.Context, q origin.Request) (origin.Served, error) {
 	t := r.routes.Load()
-	if e := t.previews[q.ID]; e != nil && q.Name == locator.PreviewName && q.Protocol != origin.Download {
+	if e := t.previews[q.ID]; e != nil && q.Name == locator.PreviewName && (q.Protocol == origin.HLS || q.Protocol == origin.DASH) {
 		c, err := e.shown.filtered(t.filters.named("", q.Filters), q)
 		return origin.Served{Channel: c}, err
 	}
@@ -50,8 +50,13 @@ func (r insiders) Resolve(_ context.Context, q origin.Request) (origin.Served, e
 	if err != nil {
 		return origin.Served{}, err
 	}
-	c, err := shown.filtered(t.filters.named(q.ID, q.Filters), q)
-	return origin.Served{Channel: c}, err
+	named := t.filters.named(q.ID, q.Filters)
+	c, err := shown.filtered(named, q)
+	served := origin.Served{Channel: c}
+	if q.Protocol == origin.Pictures && err == nil {
+		served.Gallery = r.gallery.of(a, shown, shown.showsPictures(named, q))
+	}
+	return served, err
 }
 
 var _ origin.Resolver = insiders{}
