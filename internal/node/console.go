@@ -35,7 +35,7 @@ type insiders struct{ *runtime }
 // Resolve implements origin.Resolver.
 func (r insiders) Resolve(_ context.Context, q origin.Request) (origin.Served, error) {
 	t := r.routes.Load()
-	if e := t.previews[q.ID]; e != nil && q.Name == locator.PreviewName && (q.Protocol == origin.HLS || q.Protocol == origin.DASH) {
+	if e := t.previews[q.ID]; e != nil && q.Name == locator.PreviewName && q.Protocol != origin.Download && q.Protocol != origin.Pictures {
 		c, err := e.shown.filtered(t.filters.named("", q.Filters), q)
 		return origin.Served{Channel: c}, err
 	}
