@@ -223,7 +223,7 @@ func (r *Recorder) find(name string) *recording {
 
 // derive makes the View of the recording from one of the source. r.mu is held.
 func (r *Recorder) derive(from *media.View) *media.View {
-	v := &media.View{Revision: from.Revision, Anchor: from.Anchor, SegmentTarget: from.SegmentTarget, PartTarget: from.PartTarget}
+	v := &media.View{Revision: from.Revision, Published: from.Published, Anchor: from.Anchor, SegmentTarget: from.SegmentTarget, PartTarget: from.PartTarget}
 	for i := range from.Renditions {
 		s := &from.Renditions[i]
 		rec := r.find(s.Name)

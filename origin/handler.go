@@ -257,6 +257,7 @@ func (h *Handler) playlist(w http.ResponseWriter, r *http.Request, c Served, key
 	if err != nil {
 		return err
 	}
+	asked := c.p.View().Revision
 	v, err := h.reload(r.Context(), c.Channel, key, d)
 	if err == nil && away(v) {
 		v, err = h.linger(r.Context(), c.Channel, key, d, v)
@@ -291,6 +292,9 @@ func (h *Handler) playlist(w http.ResponseWriter, r *http.Request, c Served, key
 		}
 	}
 	h.document(w, r, text, h.values.playlist, cache)
+	if c.Delay != nil && v.Revision > asked && !v.Published.IsZero() {
+		c.Delay.answered(v.Published)
+	}
 	return nil
 }
 

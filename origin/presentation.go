@@ -56,6 +56,7 @@ type Served struct {
 	*Channel
 	Lifetime *Lifetime // nil: as this package likes
 	Gallery  Gallery   // for Pictures
+	Delay    *Delay    // counts answers that waited; nil: nobody asks
 }
 
 // Gallery has the pictures of a recording.

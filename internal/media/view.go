@@ -8,7 +8,8 @@ import (
 // View is an immutable snapshot of everything a viewer can ask of one presentation. Nobody changes a View, or anything
 // reachable from it, once it is published; a new one replaces it.
 type View struct {
-	Revision uint64 // rises with each View of a presentation, also over a restart
+	Revision  uint64    // rises with each View of a presentation, also over a restart
+	Published time.Time // when it was announced; zero: it is not live
 
 	// Frozen when the first timeline of an event starts (invariant I4).
 	Anchor        time.Time     // wall-clock time of media time 0 of every rendition

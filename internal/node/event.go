@@ -15,6 +15,7 @@ import (
 	"headwater.stream/internal/doctor"
 	"headwater.stream/internal/media"
 	"headwater.stream/internal/timeline"
+	"headwater.stream/origin"
 	"headwater.stream/packager/cmaf"
 )
 
@@ -28,7 +29,8 @@ type event struct {
 	metrics *metrics
 	dir     archive.Dir
 	tl      *timeline.Timeline
-	shown   *shown // the preview
+	shown   *shown        // the preview
+	delay   *origin.Delay // of answers about it and its outputs
 
 	spec    atomic.Pointer[control.EventSpec]
 	running atomic.Bool
@@ -53,7 +55,7 @@ const (
 
 // openEvent opens the timeline in the event's spool.
 func openEvent(spec control.EventSpec, dir archive.Dir, cfg Config, c clock, m *metrics, known *filteredChannels, log *slog.Logger, v voice) (*event, error) {
-	e := &event{log: log.With("event", spec.Name), clock: c, metrics: m, dir: dir, trail: trail{voice: v}}
+	e := &event{log: log.With("event", spec.Name), clock: c, metrics: m, dir: dir, delay: origin.NewDelay(c.now), trail: trail{voice: v}}
 	e.silence = silence{after: cfg.InputLost, now: c.now, tell: func(ev control.StreamEvent) {
 		e.log.Warn("input", "event", ev.Type, "reason", ev.Reason)
 		e.trail.add(ev)
@@ -64,6 +66,7 @@ func openEvent(spec control.EventSpec, dir archive.Dir, cfg Config, c clock, m *
 		return nil, errors.Join(err, dir.Close())
 	}
 	e.shown = show(e.tl, cfg.PreviewSpan, nil, known)
+	e.shown.delay = e.delay
 	e.recovered(spoolAlarm, dir.Repairs())
 	return e, nil
 }

@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/hex"
+	"fmt"
 	"math"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -358,4 +361,43 @@ func TestDoctorOverRTMP(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestResponseTime: answers that waited for media count in the event's latency, through a locator too.
+func TestResponseTime(t *testing.T) {
+	faults(t, func(r *faultRig) {
+		r.every = time.Hour
+		answers := make(chan int, 3)
+		p, asked := healthy(nil), false
+		p.beforeSend = func(_ ingest.Session, ms float64) {
+			if asked || ms < 10_000 {
+				return
+			}
+			asked = true
+			last, _ := r.rt.events["e"].tl.View().Find("v1").LastNumber()
+			for _, base := range []string{r.base, r.base, "/" + faultPreview + "/preview.ism/"} {
+				go func() {
+					w := httptest.NewRecorder()
+					r.handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, fmt.Sprintf("%sv1/media.m3u8?_HLS_msn=%d&_HLS_part=0", base, last+2), nil))
+					answers <- w.Code
+				}()
+			}
+		}
+		s := r.send(p, 20*time.Second)
+		defer s.Close()
+		for range cap(answers) {
+			if code := <-answers; code != http.StatusOK {
+				r.t.Errorf("status %d", code)
+			}
+		}
+		for _, stage := range r.rt.Examine("e").Latency.Stages {
+			if stage.Name == "responseTime" {
+				if stage.N != 3 || stage.Max > time.Millisecond { // time stands still while work is done
+					r.t.Errorf("%+v", stage)
+				}
+				return
+			}
+		}
+		r.t.Error("the latency has no response time")
+	})
 }

@@ -67,6 +67,7 @@ type shown struct {
 	window       time.Duration // that it keeps while it is live; 0: not known
 	known        *filteredChannels
 	channel      *origin.Channel
+	delay        *origin.Delay // nil: a replay, for which nobody waits
 
 	mu    sync.Mutex // guards changing byKey
 	byKey atomic.Pointer[map[string]*filteredChannel]

@@ -111,7 +111,9 @@ func (o *output) begin(e *event, first uint64) (err error) {
 		return err
 	}
 	e.recovered(o.alarmName(), o.dir.Repairs())
-	o.asset.shown.Store(show(o.rec, cmp.Or(o.spec.RewindWindow, o.spec.ArchiveWindow), nil, o.asset.known))
+	s := show(o.rec, cmp.Or(o.spec.RewindWindow, o.spec.ArchiveWindow), nil, o.asset.known)
+	s.delay = e.delay
+	o.asset.shown.Store(s)
 	return nil
 }
 

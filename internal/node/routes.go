@@ -76,7 +76,7 @@ func (r *runtime) Resolve(_ context.Context, q origin.Request) (origin.Served, e
 			return origin.Served{}, fmt.Errorf("%w: %w", origin.ErrNoPictures, errNotEnded)
 		}
 		c, err := e.shown.filtered(t.filters.named("", q.Filters), q)
-		return origin.Served{Channel: c}, err
+		return origin.Served{Channel: c, Delay: e.delay}, err
 	}
 	l, ok := t.locators[q.ID]
 	if !ok || q.Name != l.asset.spec.Load().ManifestName {
@@ -111,7 +111,7 @@ func (r *runtime) Resolve(_ context.Context, q origin.Request) (origin.Served, e
 		applied = append(slices.Clip(applied), t.filters.named(l.spec.AssetID, q.Filters)...)
 	}
 	channel, err := c.filtered(applied, q)
-	served := origin.Served{Channel: channel, Lifetime: t.lifetime}
+	served := origin.Served{Channel: channel, Lifetime: t.lifetime, Delay: c.delay}
 	if q.Protocol == origin.Pictures && err == nil {
 		served.Gallery = r.gallery.of(l.asset, c, c.showsPictures(applied, q))
 	}

@@ -194,9 +194,10 @@ func (r *rendition) bandwidth() (peak, average int) {
 
 // publish makes the current state a View and hands the gate of the one before to the waker.
 func (t *Timeline) publish() {
-	t.rev = max(t.rev+1, uint64(t.opt.Now().UnixMicro()))
+	now := t.opt.Now()
+	t.rev = max(t.rev+1, uint64(now.UnixMicro()))
 	v := &media.View{
-		Revision: t.rev, Anchor: t.header.Anchor, SegmentTarget: t.header.SegmentTarget, PartTarget: t.header.PartTarget,
+		Revision: t.rev, Published: now, Anchor: t.header.Anchor, SegmentTarget: t.header.SegmentTarget, PartTarget: t.header.PartTarget,
 		Renditions: make([]media.Rendition, len(t.rends)), Ranges: t.header.Ranges, Events: t.events[:len(t.events):len(t.events)],
 	}
 	if !t.header.Parts {
