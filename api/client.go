@@ -106,6 +106,29 @@ func (c *Client) send(ctx context.Context, method, target string, body any) (*re
 	return &reply{status: resp.StatusCode, header: resp.Header, body: b}, nil
 }
 
+// Backup writes a backup of the server's state, a tar archive that is as secret as its token, to w. The client's HTTP should have
+// no timeout.
+func (c *Client) Backup(ctx context.Context, w io.Writer) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.o.BaseURL+"/backup", nil)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrUnreachable, err)
+	}
+	req.Header.Set("Authorization", "Bearer "+c.o.Token)
+	resp, err := c.o.HTTP.Do(req)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrUnreachable, err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		b, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody))
+		return parseError(resp.StatusCode, b)
+	}
+	if _, err := io.Copy(w, resp.Body); err != nil {
+		return fmt.Errorf("reading the backup: %w", err)
+	}
+	return nil
+}
+
 func (r *reply) decode(v any) error {
 	if err := json.Unmarshal(r.body, v); err != nil {
 		return fmt.Errorf("%s: %w", unreadable, err)

@@ -19,6 +19,7 @@ type HandlerOptions struct {
 	Tokens  TokenChecker // required
 	Metrics http.Handler // served at /metrics to every caller with a token; nil: not
 	Events  http.Handler // served at /events to every caller with a token; nil: not
+	Backup  http.Handler // served at /backup to administrators; nil: not
 	Ready   func() error // /readyz answers 200 when it returns nil; nil: always
 	Log     *slog.Logger // nil: slog.Default
 	// TrustForwarded takes X-Forwarded-Proto and X-Forwarded-Host from a TLS terminator in front for the URLs handed out.
@@ -144,6 +145,9 @@ func (c *call) serve() error {
 		c.h.o.Events.ServeHTTP(c.w, c.r)
 		return nil
 	}
+	if c.r.URL.Path == "/backup" && c.h.o.Backup != nil {
+		return c.backup()
+	}
 	if c.r.URL.Path == "/openapi.json" {
 		c.w.Header().Set("Content-Type", "application/json; charset=utf-8")
 		_, err := c.w.Write(openAPI)
@@ -174,6 +178,21 @@ func (c *call) serve() error {
 		c.audit(rt, err)
 	}
 	return err
+}
+
+// backup gives the state away, and who gets it everything with it.
+func (c *call) backup() error {
+	if c.r.Method != http.MethodGet {
+		c.w.Header().Set("Allow", http.MethodGet)
+		return &Error{Code: CodeMethodNotAllowed, Message: "A backup is read with GET."}
+	}
+	if !c.who.may(RoleAdmin) {
+		c.h.o.Log.Warn("control request refused", "request", c.id, "caller", c.who.Name, "operation", "backup", "needs", RoleAdmin)
+		return &Error{Code: CodeAuthorizationFailed, Message: "The token '" + c.who.Name + "' may not do this: it needs the role " + string(RoleAdmin) + "."}
+	}
+	c.h.o.Log.Info("backup", "request", c.id, "caller", c.who.Name)
+	c.h.o.Backup.ServeHTTP(c.w, c.r)
+	return nil
 }
 
 // audit logs each call that changes something, or tried to.

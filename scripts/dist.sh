@@ -16,7 +16,7 @@ rm -rf dist
 mkdir dist
 
 # manual: man pages and completion are the same for every architecture.
-env -u GOOS go build -trimpath -o "$work/native" ./cmd/headwater
+env -u GOOS go build -buildvcs=true -trimpath -o "$work/native" ./cmd/headwater
 "$work/native" manual pages "$work/man"
 mkdir "$work/completion"
 "$work/native" completion bash >"$work/completion/headwater"
@@ -28,7 +28,7 @@ for arch in ${HEADWATER_ARCHES:-amd64 arm64}; do
   echo "== $name"
   root=$work/$name
   mkdir -p "$root/bin"
-  GOARCH=$arch go build -trimpath -ldflags '-s -w' -o "$root/bin/headwater" ./cmd/headwater
+  GOARCH=$arch go build -buildvcs=true -trimpath -ldflags '-s -w' -o "$root/bin/headwater" ./cmd/headwater
   (cd "$work" && env -u GOOS -u CGO_ENABLED go run "$sbom" bin -json -noserial -version "$version" -output "$OLDPWD/dist/$name.cdx.json" "$root/bin/headwater") >"$work/sbom.log" 2>&1 ||
     { cat "$work/sbom.log" >&2; exit 1; }
 

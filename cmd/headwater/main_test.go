@@ -193,12 +193,47 @@ func TestServe(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Setenv("HEADWATER_RTMP_LISTEN", "127.0.0.1:0") // wins over the file
+	stop, stderr := serving(t, "--data-dir", dir, "--config", settings)
+	var out, errs strings.Builder
+	if code := run(t.Context(), []string{"--data-dir", dir, "live", "start", "show", "--json"}, &out, &errs); code != 0 || !strings.Contains(out.String(), `"server": "rtmp://127.0.0.1:`) {
+		t.Errorf("live start: %d %s %s", code, out.String(), errs.String())
+	}
+	backup := filepath.Join(t.TempDir(), "backup.tar")
+	for _, want := range []int{exitOK, exitFailed} { // never over another
+		if code := run(t.Context(), []string{"--data-dir", dir, "backup", backup}, &out, &errs); code != want {
+			t.Errorf("backup: %d, want %d: %s", code, want, errs.String())
+		}
+	}
+	stop()
+	if !strings.Contains(stderr.String(), `{"time":`) || strings.Contains(stderr.String(), "control.token") && strings.Contains(stderr.String(), tokenIn(t, dir)) {
+		t.Errorf("the log: %s", stderr.String())
+	}
+	if info, err := os.Stat(backup); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the backup: %v %v", info, err)
+	}
+	restored := filepath.Join(t.TempDir(), "restored")
+	for _, want := range []int{exitOK, exitFailed} {
+		if code := run(t.Context(), []string{"--data-dir", restored, "restore", backup}, &out, &errs); code != want {
+			t.Errorf("restore: %d, want %d: %s", code, want, errs.String())
+		}
+	}
+	stop, _ = serving(t, "--data-dir", restored, "--config", settings)
+	defer stop()
+	out.Reset()
+	if code := run(t.Context(), []string{"--data-dir", restored, "event", "show", "show"}, &out, &errs); code != 0 || !strings.Contains(out.String(), "Running") || tokenIn(t, restored) != tokenIn(t, dir) {
+		t.Errorf("what was restored: %d %s %s", code, out.String(), errs.String())
+	}
+}
+
+// serving runs a server until stop is called, which returns when it has ended.
+func serving(t *testing.T, flags ...string) (stop func(), stderr *strings.Builder) {
+	t.Helper()
 	ready := filepath.Join(t.TempDir(), "ready.json")
-	ctx, stop := context.WithCancel(t.Context())
-	var stderr strings.Builder
+	ctx, cancel := context.WithCancel(t.Context())
+	stderr = &strings.Builder{}
 	exit := make(chan int, 1)
 	go func() {
-		exit <- run(ctx, []string{"serve", "--data-dir", dir, "--config", settings, "--ready-file", ready}, os.Stdout, &stderr)
+		exit <- run(ctx, append([]string{"serve", "--ready-file", ready}, flags...), os.Stdout, stderr)
 	}()
 	deadline := time.Now().Add(20 * time.Second)
 	for {
@@ -214,17 +249,12 @@ func TestServe(t *testing.T) {
 		case <-time.After(10 * time.Millisecond):
 		}
 	}
-	var out, errs strings.Builder
-	if code := run(t.Context(), []string{"--data-dir", dir, "live", "start", "show", "--json"}, &out, &errs); code != 0 || !strings.Contains(out.String(), `"server": "rtmp://127.0.0.1:`) {
-		t.Errorf("live start: %d %s %s", code, out.String(), errs.String())
-	}
-	stop()
-	if code := <-exit; code != exitOK {
-		t.Errorf("the server ended with %d: %s", code, stderr.String())
-	}
-	if !strings.Contains(stderr.String(), `{"time":`) || strings.Contains(stderr.String(), "control.token") && strings.Contains(stderr.String(), tokenIn(t, dir)) {
-		t.Errorf("the log: %s", stderr.String())
-	}
+	return func() {
+		cancel()
+		if code := <-exit; code != exitOK {
+			t.Errorf("the server ended with %d: %s", code, stderr.String())
+		}
+	}, stderr
 }
 
 func tokenIn(t *testing.T, dir string) string {

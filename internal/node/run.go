@@ -100,7 +100,7 @@ func open(cfg Config) (n *node, err error) {
 	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
 		return n, fmt.Errorf("data directory: %w", err)
 	}
-	if n.state, err = boltstate.Open(filepath.Join(cfg.DataDir, "state.db")); err != nil {
+	if n.state, err = boltstate.Open(filepath.Join(cfg.DataDir, stateName)); err != nil {
 		return n, err
 	}
 	var tokenFile string
@@ -397,7 +397,7 @@ func (n *node) controlHandler(leaving context.Context) http.Handler {
 	tokens := api.AnyToken(api.SingleToken(n.token), n.control.CheckToken)
 	metrics := promhttp.HandlerFor(n.metrics.registry, promhttp.HandlerOpts{})
 	events := &journal.Handler{Journal: n.journal, Source: api.DefaultAccount().ResourceID(), Done: leaving.Done()}
-	control := api.Handler(n.control, api.HandlerOptions{Tokens: tokens, Ready: n.control.Ready, Metrics: metrics, Events: events, TrustForwarded: n.cfg.TrustForwarded, Log: n.cfg.Log})
+	control := api.Handler(n.control, api.HandlerOptions{Tokens: tokens, Ready: n.control.Ready, Metrics: metrics, Events: events, Backup: http.HandlerFunc(n.backup), TrustForwarded: n.cfg.TrustForwarded, Log: n.cfg.Log})
 	return n.withConsole(control, tokens, leaving)
 }
 

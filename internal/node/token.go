@@ -50,9 +50,5 @@ func writeFile(path string, body []byte, mode fs.FileMode) error {
 	if err := os.Rename(tmp, path); err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)
 	}
-	d, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return fmt.Errorf("writing %s: %w", path, err)
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return syncDirectory(filepath.Dir(path))
 }

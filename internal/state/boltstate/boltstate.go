@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc64"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -242,6 +243,17 @@ func closed(err error) error {
 		return state.ErrClosed
 	}
 	return err
+}
+
+// Snapshot calls f with the size of the state file as it is now, in bytes, and a function that writes it; changes made meanwhile
+// are not in it. Open takes what was written.
+func (s *Store) Snapshot(f func(size int64, write func(io.Writer) error) error) error {
+	return closed(s.db.View(func(tx *bbolt.Tx) error {
+		return f(tx.Size(), func(w io.Writer) error {
+			_, err := tx.WriteTo(w)
+			return err
+		})
+	}))
 }
 
 // Get implements state.Store.
