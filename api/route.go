@@ -44,6 +44,7 @@ func routes(s Service) []route {
 	t.publishing(s)
 	t.contentKeyPolicies(s)
 	t.accessTokens(s)
+	t.webhooks(s)
 	t.doctor(s)
 	return t.all
 }

@@ -23,6 +23,7 @@ type Service interface {
 	StreamingPolicyService
 	ContentKeyPolicyService
 	AccessTokenService
+	WebhookService
 	DoctorService
 	OperationService
 }

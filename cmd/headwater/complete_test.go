@@ -35,6 +35,7 @@ var commandOf = map[string]string{
 	"ContentKeyPolicies_List": "(there are none)", "ContentKeyPolicies_Get": "(there are none)", "ContentKeyPolicies_CreateOrUpdate": "(always refused)", "ContentKeyPolicies_Update": "(there are none)",
 	"ContentKeyPolicies_Delete": "(there are none)", "ContentKeyPolicies_GetPolicyPropertiesWithSecrets": "(there are none)",
 	"AccessTokens_List": "token list", "AccessTokens_Get": "token list", "AccessTokens_Create": "token create", "AccessTokens_Delete": "token revoke",
+	"Webhooks_List": "webhook list", "Webhooks_Get": "webhook show", "Webhooks_Create": "webhook create", "Webhooks_Delete": "webhook delete", "Webhooks_Test": "webhook test", "Webhooks_ListDeliveries": "webhook log",
 	"Health": "(for monitors)", "Ready": "(for monitors)", "OpenAPI": "(for programs)", "Events": "events",
 }
 

@@ -61,7 +61,7 @@ In a hurry:
 	flags.BoolVar(&a.json, "json", false, "print JSON instead of text")
 	root.AddCommand(
 		a.serveCommand(), a.liveCommand(), a.publishCommand(), a.eventCommand(), a.eventsCommand(), a.outputCommand(), a.assetCommand(), a.locatorCommand(),
-		a.endpointCommand(), a.policyCommand(), a.filterCommand(), a.tokenCommand(), a.accountCommand(), a.lintCommand(), a.backupCommand(), a.restoreCommand(), a.manualCommand(), a.versionCommand(),
+		a.endpointCommand(), a.policyCommand(), a.filterCommand(), a.tokenCommand(), a.webhookCommand(), a.accountCommand(), a.lintCommand(), a.backupCommand(), a.restoreCommand(), a.manualCommand(), a.versionCommand(),
 	)
 	return root
 }

@@ -53,6 +53,7 @@ Listen addresses are host:port; port 0 takes one that is free, which the ready f
 	f.IntVar(&admit.Viewers, "max-viewer-connections", 0, "connections of viewers at a time; 0: three quarters of the open files that the system allows")
 	f.IntVar(&admit.ViewersAddress, "max-connections-per-address", 0, "of these from one address, which a cache in front of the origin is; 0: half of them")
 	f.IntVar(&admit.Waiting, "max-waiting", node.DefaultMaxWaiting, "requests of viewers that may wait for media at a time")
+	f.Var((*prefixes)(&cfg.WebhookAllow), "webhook-allow", "`addresses` inside the network, as CIDR, that webhooks may be at (repeatable; default: public addresses only)")
 	f.StringVar(&config, "config", "", "`file` with settings (env HEADWATER_CONFIG)")
 	logs.add(cmd)
 	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error { return settings(cmd, config) }

@@ -33,6 +33,7 @@ var rooms = map[string][]string{
 	"api":                      {},
 	"internal/access":          {"api"},
 	"internal/journal":         {},
+	"internal/hook":            {"internal/journal"},
 	"internal/control":         {"api", "internal/access", "internal/doctor", "internal/filter", "internal/journal", "internal/state", "locator"},
 	"internal/state":           {},
 	"internal/state/boltstate": {"internal/state"},

@@ -67,6 +67,9 @@ func (s *Service) plan() (Desired, pending) {
 		}
 		d.Filters = append(d.Filters, spec)
 	}
+	for _, w := range s.webhooks.rows {
+		d.Webhooks = append(d.Webhooks, webhookSpec(&w.rec))
+	}
 	for k, e := range s.endpoints.rows {
 		if e.rec.Operation != "" {
 			p.endpoints = append(p.endpoints, k)
@@ -82,6 +85,7 @@ func (s *Service) plan() (Desired, pending) {
 	slices.SortFunc(d.Assets, func(a, b AssetSpec) int { return strings.Compare(a.ID, b.ID) })
 	slices.SortFunc(d.Removed, func(a, b AssetSpec) int { return strings.Compare(a.ID, b.ID) })
 	slices.SortFunc(d.Locators, func(a, b LocatorSpec) int { return strings.Compare(a.ID, b.ID) })
+	slices.SortFunc(d.Webhooks, func(a, b WebhookSpec) int { return strings.Compare(a.ID, b.ID) })
 	slices.SortFunc(d.Filters, func(a, b FilterSpec) int {
 		return cmp.Or(strings.Compare(a.AssetID, b.AssetID), strings.Compare(a.Name, b.Name))
 	})
@@ -131,7 +135,7 @@ func (d *Desired) equal(o *Desired) bool {
 	sameEvent := func(a, b EventSpec) bool { return reflect.DeepEqual(a, b) }
 	return d.EndpointRunning == o.EndpointRunning && d.MaxCacheAge == o.MaxCacheAge && reflect.DeepEqual(d.ViewerAllow, o.ViewerAllow) &&
 		slices.Equal(d.Outputs, o.Outputs) && slices.Equal(d.Ended, o.Ended) && slices.Equal(d.Assets, o.Assets) && slices.Equal(d.Removed, o.Removed) && slices.EqualFunc(d.Locators, o.Locators, LocatorSpec.equal) &&
-		reflect.DeepEqual(d.Filters, o.Filters) && slices.EqualFunc(d.Events, o.Events, sameEvent)
+		reflect.DeepEqual(d.Filters, o.Filters) && slices.EqualFunc(d.Webhooks, o.Webhooks, WebhookSpec.equal) && slices.EqualFunc(d.Events, o.Events, sameEvent)
 }
 
 func (l LocatorSpec) equal(o LocatorSpec) bool {

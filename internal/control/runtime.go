@@ -20,6 +20,7 @@ type Desired struct {
 	Removed  []AssetSpec // being deleted, perhaps since before a crash: their directories have to be gone when Apply returns
 	Locators []LocatorSpec
 	Filters  []FilterSpec
+	Webhooks []WebhookSpec
 	// EndpointRunning says whether any streaming endpoint runs: while none does, published locators answer nothing.
 	EndpointRunning bool
 	// ViewerAllow are the addresses that may watch what locators publish: those that any running endpoint lets in.

@@ -21,6 +21,8 @@ type Options struct {
 	OriginBase string
 	// Journal is told of what becomes of resources; nil: nobody is.
 	Journal Journal
+	// Webhooks delivers events; nil: nobody does.
+	Webhooks Webhooks
 	// Archive makes recordings of recordings; nil: that is refused.
 	Archive Archive
 	// Pictures says that posters and storyboards are made: listPaths names them.
@@ -53,6 +55,7 @@ type Service struct {
 	policies   table[policyRec]
 	filters    table[filterRec]
 	tokens     table[tokenRec]
+	webhooks   table[webhookRec]
 	operations table[operationRec]
 	account    table[accountRec]
 	meta       table[metaRec]
@@ -84,7 +87,7 @@ func New(store state.Store, runtime Runtime, o Options) (*Service, error) {
 		events: table[eventRec]{kind: "liveEvent"}, outputs: table[outputRec]{kind: "liveOutput"},
 		endpoints: table[endpointRec]{kind: "streamingEndpoint"}, assets: table[assetRec]{kind: "asset"},
 		locators: table[locatorRec]{kind: "streamingLocator"}, policies: table[policyRec]{kind: "streamingPolicy"},
-		filters: table[filterRec]{kind: "filter"}, tokens: table[tokenRec]{kind: "accessToken"}, operations: table[operationRec]{kind: "operation"},
+		filters: table[filterRec]{kind: "filter"}, tokens: table[tokenRec]{kind: "accessToken"}, webhooks: table[webhookRec]{kind: "webhook"}, operations: table[operationRec]{kind: "operation"},
 		account: table[accountRec]{kind: "account"}, meta: table[metaRec]{kind: "meta"},
 	}
 	s.loop.init()
@@ -122,19 +125,19 @@ func (s *Service) reload(ctx context.Context) error {
 	fresh := &Service{
 		events: table[eventRec]{kind: s.events.kind}, outputs: table[outputRec]{kind: s.outputs.kind}, endpoints: table[endpointRec]{kind: s.endpoints.kind},
 		assets: table[assetRec]{kind: s.assets.kind}, locators: table[locatorRec]{kind: s.locators.kind}, policies: table[policyRec]{kind: s.policies.kind},
-		filters: table[filterRec]{kind: s.filters.kind}, tokens: table[tokenRec]{kind: s.tokens.kind}, operations: table[operationRec]{kind: s.operations.kind},
+		filters: table[filterRec]{kind: s.filters.kind}, tokens: table[tokenRec]{kind: s.tokens.kind}, webhooks: table[webhookRec]{kind: s.webhooks.kind}, operations: table[operationRec]{kind: s.operations.kind},
 		account: table[accountRec]{kind: s.account.kind}, meta: table[metaRec]{kind: s.meta.kind},
 	}
 	err := errors.Join(fresh.events.load(ctx, s.store), fresh.outputs.load(ctx, s.store), fresh.endpoints.load(ctx, s.store),
 		fresh.assets.load(ctx, s.store), fresh.locators.load(ctx, s.store), fresh.policies.load(ctx, s.store),
-		fresh.filters.load(ctx, s.store), fresh.tokens.load(ctx, s.store), fresh.operations.load(ctx, s.store), fresh.account.load(ctx, s.store), fresh.meta.load(ctx, s.store))
+		fresh.filters.load(ctx, s.store), fresh.tokens.load(ctx, s.store), fresh.webhooks.load(ctx, s.store), fresh.operations.load(ctx, s.store), fresh.account.load(ctx, s.store), fresh.meta.load(ctx, s.store))
 	if err != nil {
 		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.events, s.outputs, s.endpoints, s.assets, s.locators = fresh.events, fresh.outputs, fresh.endpoints, fresh.assets, fresh.locators
-	s.policies, s.filters, s.tokens, s.operations, s.account, s.meta = fresh.policies, fresh.filters, fresh.tokens, fresh.operations, fresh.account, fresh.meta
+	s.policies, s.filters, s.tokens, s.webhooks, s.operations, s.account, s.meta = fresh.policies, fresh.filters, fresh.tokens, fresh.webhooks, fresh.operations, fresh.account, fresh.meta
 	return nil
 }
 

@@ -38,7 +38,7 @@ type files struct {
 	starts []Position // of the files, oldest first
 
 	// The rest belongs to the writer.
-	file    *os.File // open for appending; nil: the next write begins a file
+	file    *os.File // open for appending; nil: the next write opens it
 	size    int64
 	last    Position
 	dirty   bool
@@ -47,8 +47,7 @@ type files struct {
 
 func fileName(after Position) string { return fmt.Sprintf("%0*x%s", idDigits, uint64(after), suffix) }
 
-// openFiles lists what there is and returns the position of the newest event. Writing begins in a new file: what a crash left
-// half written is never appended to.
+// openFiles lists what there is and returns the position of the newest event.
 func openFiles(dir string, o Options) (*files, Position, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, 0, fmt.Errorf("event log: %w", err)
@@ -198,24 +197,33 @@ func (f *files) write(list []Event) error {
 	return nil
 }
 
-// begin begins a file and removes the oldest.
+// begin opens the newest file, or begins one when that is full, and removes the oldest.
 func (f *files) begin() error {
-	name := fileName(f.last)
-	file, err := f.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	start := f.last
+	if all := f.list(); len(all) > 0 {
+		newest := all[len(all)-1]
+		if st, err := f.root.Stat(fileName(newest)); err == nil && st.Size() < f.o.FileSize {
+			start = newest
+		}
+	}
+	file, err := f.root.OpenFile(fileName(start), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
 		return fmt.Errorf("beginning a file of the event log: %w", err)
 	}
-	// A file that there is already has no event, perhaps half a line: it is gone on with on a new one.
 	if f.size, err = file.Seek(0, io.SeekEnd); err == nil {
-		_, err = fmt.Fprintf(file, "%s{\"format\":%d}\n", strings.Repeat("\n", int(min(f.size, 1))), format)
+		line := "\n" // what is there may end in half a line
+		if f.size == 0 {
+			line = fmt.Sprintf("{\"format\":%d}\n", format)
+		}
+		_, err = file.WriteString(line)
 	}
 	if err != nil {
 		return errors.Join(fmt.Errorf("beginning a file of the event log: %w", err), file.Close())
 	}
 	f.file, f.damaged = file, false
 	f.mu.Lock()
-	if n := len(f.starts); n == 0 || f.starts[n-1] != f.last {
-		f.starts = append(f.starts, f.last)
+	if n := len(f.starts); n == 0 || f.starts[n-1] != start {
+		f.starts = append(f.starts, start)
 	}
 	var old []Position
 	if n := len(f.starts) - f.o.Files; n > 0 {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"slices"
 	"time"
 )
@@ -38,6 +39,8 @@ type Config struct {
 	// What recordings leave free of the disk, but never more than a twentieth of it, and may take of it, in bytes: each asset
 	// and all together. 0: no limit. What does not fit is recorded as a gap.
 	ArchiveMinFree, AssetQuota, ArchiveQuota int64
+
+	WebhookAllow []netip.Prefix // addresses that are not public and webhooks may connect to
 
 	Storyboard string // what makes posters and storyboards of recordings: "auto" (default), an ffmpeg in PATH if there is one; "off"; or its path
 

@@ -2,10 +2,12 @@ package node
 
 import (
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"headwater.stream/internal/hook"
 	"headwater.stream/internal/journal"
 	"headwater.stream/origin"
 )
@@ -109,8 +111,34 @@ func (m *metrics) watch(r *runtime) {
 }
 
 // follow adds what is read from the event log when it is asked for.
-func (m *metrics) follow(j *journal.Journal) {
+func (m *metrics) follow(j *journal.Journal, h *hook.Manager) {
 	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
 		Name: "headwater_events_unstored_total", Help: "Events that could not be written to the event log.",
 	}, func() float64 { return float64(j.Unstored()) }))
+	hooks := func(f func(hook.Status) float64) func() float64 {
+		return func() (n float64) {
+			for _, st := range h.All() {
+				n += f(st)
+			}
+			return n
+		}
+	}
+	gauge := func(name, help string, f func() float64) {
+		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f))
+	}
+	gauge("headwater_webhook_pending", "Events that wait to be delivered to webhooks.", hooks(func(st hook.Status) float64 { return float64(st.Pending) }))
+	gauge("headwater_webhooks_failing", "Webhooks whose last delivery did not succeed.", hooks(func(st hook.Status) float64 {
+		if st.Failing {
+			return 1
+		}
+		return 0
+	}))
+	gauge("headwater_webhook_lag_seconds", "How old the oldest event is that waits to be delivered.", func() (most float64) {
+		for _, st := range h.All() {
+			if !st.Oldest.IsZero() {
+				most = max(most, time.Since(st.Oldest).Seconds())
+			}
+		}
+		return most
+	})
 }

@@ -25,6 +25,7 @@ import (
 	"headwater.stream/ingest"
 	"headwater.stream/internal/console"
 	"headwater.stream/internal/control"
+	"headwater.stream/internal/hook"
 	"headwater.stream/internal/journal"
 	"headwater.stream/internal/state/boltstate"
 	"headwater.stream/internal/watch"
@@ -76,6 +77,7 @@ type node struct {
 	staging *fsstore.Store // of assets that are being made of others
 	metrics *metrics
 	journal *journal.Journal
+	hooks   *hook.Manager
 	runtime *runtime
 	control *control.Service
 	ingest  *ingest.Server
@@ -164,11 +166,15 @@ func open(cfg Config) (n *node, err error) {
 		n.api = tls.NewListener(n.api, controlTLS)
 	}
 	n.runtime = newRuntime(ctx, clock, n.spools, n.assets, n.metrics, cfg)
+	if n.hooks, err = hook.New(filepath.Join(cfg.DataDir, "webhooks"), n.journal, hook.Options{Source: api.DefaultAccount().ResourceID(), Allow: cfg.WebhookAllow, Now: clock.now, Log: cfg.Log}); err != nil {
+		return n, err
+	}
+	n.runtime.hooks = &webhooks{n.hooks}
 	n.runtime.journal, n.runtime.ingest = n.journal, n.ready.RTMP+"/"+ingestApp
 	n.metrics.watch(n.runtime)
-	n.metrics.follow(n.journal)
+	n.metrics.follow(n.journal, n.hooks)
 	n.control, err = control.New(n.state, &firstApply{runtime: n.runtime, done: n.applied}, control.Options{
-		IngestBases: n.ready.Ingest, OriginBase: n.ready.Origin, DataDir: cfg.DataDir, Journal: n.journal, Archive: &recordings{n.assets, n.staging}, Pictures: n.runtime.gallery.off == nil, AssetRetention: cfg.AssetRetention, Quotas: quotas, Log: cfg.Log,
+		IngestBases: n.ready.Ingest, OriginBase: n.ready.Origin, DataDir: cfg.DataDir, Journal: n.journal, Webhooks: webhooks{n.hooks}, Archive: &recordings{n.assets, n.staging}, Pictures: n.runtime.gallery.off == nil, AssetRetention: cfg.AssetRetention, Quotas: quotas, Log: cfg.Log,
 	})
 	return n, err
 }
@@ -310,6 +316,7 @@ func (n *node) serve(ctx context.Context) error {
 	dropViewers()
 	errs = append(errs, shutdown(ctx, originServer))
 	wg.Wait()
+	errs = append(errs, n.hooks.Close()) // what has not been delivered is at the next start
 	stopJournal()
 	errs = append(errs, <-written)
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) && !errors.Is(cause, context.DeadlineExceeded) {

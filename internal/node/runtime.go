@@ -28,6 +28,7 @@ type runtime struct {
 	assets  assetStore // by AssetSpec.Container
 	tokens  *access.Checker
 	journal control.Journal // nil: nobody is told
+	hooks   *webhooks       // nil: none
 	ingest  string          // URL that encoders publish to, without the token
 	routes  atomic.Pointer[routes]
 
@@ -88,6 +89,11 @@ func (r *runtime) Apply(ctx context.Context, d control.Desired) map[string]error
 	r.finishOutputs(ctx, d, fail)
 	r.startOutputs(ctx, d, fail)
 	r.routes.Store(r.makeRoutes(d))
+	if r.hooks != nil {
+		if err := r.hooks.apply(d.Webhooks); err != nil {
+			r.log.Error("webhooks", "err", err)
+		}
+	}
 	r.closeEvents(ctx, d, fail)
 	r.removeAssets(ctx, d, fail)
 	return failed
