@@ -90,7 +90,7 @@ func (d *downloads) forget(f *progressive.File) {
 }
 
 // download serves a presentation that has ended as one MP4 file.
-func (h *Handler) download(w http.ResponseWriter, r *http.Request, c Served, name string) error {
+func (h *Handler) download(w http.ResponseWriter, r *http.Request, c *Served, name string) error {
 	f, err := h.downloads.file(r.Context(), c.Channel)
 	if err != nil {
 		return err

@@ -37,7 +37,7 @@ func newer(v *media.View, ref media.Ref, sent int64) (list [][]byte) {
 // stream serves a segment while it is being made: each chunk as soon as it is complete and at once, the end when the
 // segment ends (DASH-IF low-latency modes). Nothing but the unknown length tells the answer from that for the finished
 // segment. A Range is ignored, as RFC 9110 14.2 allows: what comes is the whole.
-func (h *Handler) stream(w http.ResponseWriter, r *http.Request, c Served, ref media.Ref, v *media.View) error {
+func (h *Handler) stream(w http.ResponseWriter, r *http.Request, c *Served, ref media.Ref, v *media.View) error {
 	if h.unchanged(w, r, c, ref) {
 		return nil
 	}

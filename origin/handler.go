@@ -144,12 +144,12 @@ type target struct {
 	file      string // of a picture
 }
 
-// find resolves a request.
-func (h *Handler) find(r *http.Request) (target, error) {
+// find resolves a request, into t so that there is one of it.
+func (h *Handler) find(r *http.Request, t *target) error {
 	token, public := locator.CutToken(r.URL.EscapedPath(), r.URL.RawQuery)
 	path, err := locator.Parse(public)
 	if err != nil {
-		return target{}, err
+		return err
 	}
 	req := Request{ID: path.ID, Name: path.Name, Token: token, RemoteAddr: r.RemoteAddr}
 	switch path.Kind {
@@ -164,21 +164,22 @@ func (h *Handler) find(r *http.Request) (target, error) {
 	}
 	if req.Protocol != AnyProtocol && req.Protocol != Pictures {
 		if err := path.ApplyQuery(r.URL.RawQuery); err != nil {
-			return target{}, err
+			return err
 		}
 		req.Filters, req.Span = path.Filters, path.Span
 	}
 	served, err := h.resolver.Resolve(r.Context(), req)
-	return target{served, path.Kind, path.Rendition, path.Ref, path.Name, path.IFrames, path.File}, err
+	*t = target{served, path.Kind, path.Rendition, path.Ref, path.Name, path.IFrames, path.File}
+	return err
 }
 
 // serve answers a request for a public path; it returns an error only when nothing was written.
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request) error {
-	t, err := h.find(r)
-	if err != nil {
+	var t target
+	if err := h.find(r, &t); err != nil {
 		return err
 	}
-	switch c := t.Served; t.kind {
+	switch c := &t.Served; t.kind {
 	case locator.Multivariant:
 		if t.iframes {
 			return h.whole(w, r, c, &c.trick, h.values.playlist, h.values.shortLived)
@@ -199,7 +200,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) error {
 	case locator.Picture:
 		return h.picture(w, r, c, t.file)
 	}
-	return h.object(w, r, t.Served, t.ref)
+	return h.object(w, r, &t.Served, t.ref)
 }
 
 func (h *Handler) preflight(w http.ResponseWriter) {
@@ -236,7 +237,7 @@ func (h *Handler) auth(w http.ResponseWriter, r *http.Request, id, token string)
 }
 
 // whole serves a manifest that is not waited for.
-func (h *Handler) whole(w http.ResponseWriter, r *http.Request, c Served, m *manifest, contentType, cache []string) error {
+func (h *Handler) whole(w http.ResponseWriter, r *http.Request, c *Served, m *manifest, contentType, cache []string) error {
 	doc, err := m.at(c.p.View(), c.p)
 	if err != nil {
 		return fmt.Errorf("rendering: %w", err)
@@ -252,7 +253,7 @@ func (h *Handler) whole(w http.ResponseWriter, r *http.Request, c Served, m *man
 }
 
 // playlist serves a media or I-frame playlist, after waiting for what the directives ask for.
-func (h *Handler) playlist(w http.ResponseWriter, r *http.Request, c Served, key playlistKey) error {
+func (h *Handler) playlist(w http.ResponseWriter, r *http.Request, c *Served, key playlistKey) error {
 	d, err := parseDirectives(r.URL.RawQuery)
 	if err != nil {
 		return err
@@ -299,7 +300,7 @@ func (h *Handler) playlist(w http.ResponseWriter, r *http.Request, c Served, key
 }
 
 // ended returns the Cache-Control of manifests of what has ended.
-func (h *Handler) ended(c Served) []string {
+func (h *Handler) ended(c *Served) []string {
 	if c.Lifetime != nil {
 		return c.Lifetime.ended
 	}

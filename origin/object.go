@@ -17,7 +17,7 @@ var (
 )
 
 // object serves an initialization section, segment or part.
-func (h *Handler) object(w http.ResponseWriter, r *http.Request, c Served, ref media.Ref) error {
+func (h *Handler) object(w http.ResponseWriter, r *http.Request, c *Served, ref media.Ref) error {
 	if v := c.p.View(); opening(v, ref) {
 		return h.stream(w, r, c, ref, v)
 	}
@@ -77,7 +77,7 @@ func (h *Handler) section(w http.ResponseWriter, r *http.Request, whole int64, e
 }
 
 // unchanged answers a request of somebody who has the object.
-func (h *Handler) unchanged(w http.ResponseWriter, r *http.Request, c Served, ref media.Ref) bool {
+func (h *Handler) unchanged(w http.ResponseWriter, r *http.Request, c *Served, ref media.Ref) bool {
 	etag := entityTag(ref)
 	if !matches(r.Header["If-None-Match"], etag) {
 		return false
@@ -90,7 +90,7 @@ func (h *Handler) unchanged(w http.ResponseWriter, r *http.Request, c Served, re
 }
 
 // describe sets the header fields that all answers with an object's bytes have.
-func (h *Handler) describe(w http.ResponseWriter, c Served, v *media.View, ref media.Ref) {
+func (h *Handler) describe(w http.ResponseWriter, c *Served, v *media.View, ref media.Ref) {
 	head := w.Header()
 	head["Etag"] = []string{entityTag(ref)}
 	head["Cache-Control"] = h.kept(c)
@@ -99,7 +99,7 @@ func (h *Handler) describe(w http.ResponseWriter, c Served, v *media.View, ref m
 }
 
 // kept returns the Cache-Control of objects.
-func (h *Handler) kept(c Served) []string {
+func (h *Handler) kept(c *Served) []string {
 	if c.Lifetime != nil {
 		return c.Lifetime.object
 	}

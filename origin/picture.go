@@ -10,7 +10,7 @@ import (
 )
 
 // picture serves the poster, the storyboard or a sheet of it. They are small: Range is ignored, as RFC 9110 14.2 allows.
-func (h *Handler) picture(w http.ResponseWriter, r *http.Request, c Served, name string) error {
+func (h *Handler) picture(w http.ResponseWriter, r *http.Request, c *Served, name string) error {
 	if h.metrics.Waiting.Add(1) > h.maxWaiting {
 		h.metrics.Waiting.Add(-1)
 		h.metrics.Refused.Add(1)
