@@ -94,16 +94,23 @@ func NewHandler(o Options) *Handler {
 	return h
 }
 
+// hasBody reports whether a request says that it has a body. Over HTTP/3 most say nothing of it: what comes is not read.
+func hasBody(r *http.Request) bool {
+	return r.ContentLength > 0 || r.ContentLength < 0 && r.ProtoMajor < 3
+}
+
 // ServeHTTP implements http.Handler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.metrics.Requests.Add(1)
 	head := w.Header()
 	head["Access-Control-Allow-Origin"] = h.values.star // on every answer, errors included (rule D1)
 	head["Access-Control-Expose-Headers"] = h.values.expose
-	if r.ContentLength != 0 {
+	if hasBody(r) {
 		// Discarding it is bounded, and the connection ends with the answer. What has no socket has no deadline.
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout))
-		head.Set("Connection", "close")
+		if r.ProtoMajor < 3 {
+			head.Set("Connection", "close")
+		}
 	}
 	switch r.Method {
 	case http.MethodGet, http.MethodHead, http.MethodOptions:
@@ -112,7 +119,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, r, errMethod)
 		return
 	}
-	if r.ContentLength != 0 {
+	if hasBody(r) {
 		h.fail(w, r, errBody)
 		return
 	}

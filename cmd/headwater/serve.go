@@ -43,6 +43,7 @@ Listen addresses are host:port; port 0 takes one that is free, which the ready f
 	f.DurationVar(&cfg.PreviewSpan, "preview-span", node.DefaultPreviewSpan, "how much media a preview lists, in seconds")
 	f.StringVar(&cfg.Storyboard, "storyboard", node.StoryboardAuto, "what makes posters and storyboards of recordings when viewers ask for them: `auto`, an ffmpeg in PATH if there is one; off; or the path of an ffmpeg")
 	f.StringVar(&cfg.OriginTLS, "origin-tls", "", "TLS for viewers, and HTTP/2 with it: `self` for a certificate that is made and kept in the data directory, acme for one from Let's Encrypt for the public host, or the files CERT,KEY, which are read again when they change")
+	f.BoolVar(&cfg.HTTP3, "http3", false, "HTTP/3 for viewers too, on the UDP port of --origin-listen; needs --origin-tls")
 	f.StringVar(&cfg.ControlTLS, "control-tls", "", "TLS for the control API: `self`, acme or CERT,KEY, as for --origin-tls")
 	f.StringVar(&cfg.ACMEDirectory, "acme-directory", "", "`URL` of another authority that speaks ACME than Let's Encrypt")
 	f.BoolVar(&cfg.TrustForwarded, "trust-forwarded", false, "believe X-Forwarded-Proto and -Host of a TLS terminator in front of the control API")

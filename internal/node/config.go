@@ -23,6 +23,7 @@ type Config struct {
 	// OriginTLS, ControlTLS and RTMPTLS say where the certificate of a listener comes from: "": none, no TLS; "self": one is made
 	// and kept in DataDir; "acme": one is got for PublicHost; "CERT,KEY": files, read again when they change.
 	OriginTLS, ControlTLS, RTMPTLS string
+	HTTP3                          bool   // for viewers too, on the UDP port of OriginListen; needs OriginTLS
 	ACMEDirectory                  string // URL of the ACME directory; "": Let's Encrypt
 
 	RTMPSListen    string // address of the RTMPS listener, if RTMPTLS is given. Default ":2935"
@@ -94,6 +95,9 @@ func (c Config) withDefaults() (Config, error) {
 	c.Sockets = slices.Clone(c.Sockets) // which are crossed off as they are taken
 	if c.Log == nil {
 		c.Log = slog.Default()
+	}
+	if c.HTTP3 && c.OriginTLS == "" {
+		return c, errors.New("HTTP/3 needs TLS for viewers")
 	}
 	var err error
 	if c.Admission, err = c.Admission.withDefaults(); err != nil {

@@ -86,6 +86,8 @@ type node struct {
 	applied chan struct{} // closed when what should run was made to run for the first time
 
 	origin, api net.Listener
+	quic        net.PacketConn // of viewers over HTTP/3; nil: none
+	quicTLS     *tls.Config
 	rtmp        []net.Listener // RTMP and RTMPS, in the order of Ready.Ingest
 	viewers     *origin.Gate
 	stopOutputs context.CancelFunc
@@ -158,6 +160,12 @@ func open(cfg Config) (n *node, err error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	n.stopOutputs = cancel
 	n.viewers = origin.NewGate(origin.Admission{Connections: cfg.Admission.Viewers, PerAddress: cfg.Admission.ViewersAddress, Plain: originTLS == nil}, n.metrics.origin)
+	if cfg.HTTP3 {
+		if n.quic, err = net.ListenPacket("udp", n.origin.Addr().String()); err != nil {
+			return n, fmt.Errorf("origin listener for HTTP/3: %w", err)
+		}
+		n.quicTLS = originTLS
+	}
 	n.origin = n.viewers.Listener(n.origin)
 	if originTLS != nil {
 		n.origin = tls.NewListener(n.origin, originTLS)
@@ -262,7 +270,14 @@ func (n *node) serve(ctx context.Context) error {
 	}
 	viewers, dropViewers := context.WithCancel(context.WithoutCancel(ctx))
 	defer dropViewers()
-	originServer := origin.NewServer(n.originHandler())
+	handler := n.originHandler()
+	var quicServer *origin.QUIC
+	if n.quic != nil {
+		quicServer = origin.NewQUIC(viewers, handler, n.quicTLS, n.viewers)
+		_, port, _ := net.SplitHostPort(n.quic.LocalAddr().String())
+		handler = origin.Announce(handler, port)
+	}
+	originServer := origin.NewServer(handler)
 	originServer.ConnState = n.viewers.ConnState
 	originServer.BaseContext = func(net.Listener) context.Context { return viewers }
 	leaving, leave := context.WithCancel(context.WithoutCancel(ctx))
@@ -288,6 +303,9 @@ func (n *node) serve(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 	spawn("origin listener", func() error { return ignoreClosed(originServer.Serve(n.origin)) })
+	if quicServer != nil {
+		spawn("origin listener for HTTP/3", func() error { return ignoreClosed(quicServer.Serve(n.quic)) })
+	}
 	spawn("control listener", func() error { return ignoreClosed(apiServer.Serve(n.api)) })
 	spawn("replays", func() error { n.runtime.rest(publishers); return nil })
 	spawn("heartbeats", func() error { n.runtime.beat(publishers); return nil })
@@ -314,6 +332,9 @@ func (n *node) serve(ctx context.Context) error {
 	stopControl()
 	errs = append(errs, n.runtime.close())
 	dropViewers()
+	if quicServer != nil {
+		errs = append(errs, shutdown(ctx, quicServer))
+	}
 	errs = append(errs, shutdown(ctx, originServer))
 	wg.Wait()
 	errs = append(errs, n.hooks.Close()) // what has not been delivered is at the next start
@@ -327,7 +348,10 @@ func (n *node) serve(ctx context.Context) error {
 
 // shutdown lets the requests under way end within shutdownBound and cuts off the rest: a slow download, or a connection
 // that a browser opened ahead of need, is no failure.
-func shutdown(ctx context.Context, s *http.Server) error {
+func shutdown(ctx context.Context, s interface {
+	Shutdown(context.Context) error
+	Close() error
+}) error {
 	bound, done := context.WithTimeout(context.WithoutCancel(ctx), shutdownBound)
 	defer done()
 	err := s.Shutdown(bound)
@@ -354,6 +378,9 @@ func (n *node) close() error {
 		if l != nil {
 			_ = l.Close() // the servers have closed theirs
 		}
+	}
+	if n.quic != nil {
+		_ = n.quic.Close()
 	}
 	if n.spools != nil {
 		errs = append(errs, n.spools.Close())
