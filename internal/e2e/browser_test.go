@@ -71,10 +71,10 @@ type Page struct {
 	log   []string
 }
 
-// NewBrowser starts Chromium; it ends with the test.
-func NewBrowser(t *testing.T) *Browser {
+// NewBrowser starts Chromium, with more arguments if given; it ends with the test.
+func NewBrowser(t *testing.T, args ...string) *Browser {
 	t.Helper()
-	cmd := exec.Command("node", "players/browser.mjs")
+	cmd := exec.Command("node", append([]string{"players/browser.mjs"}, args...)...)
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -20,11 +20,13 @@ import { chromium } from 'playwright-core';
 
 const say = (message) => process.stdout.write(JSON.stringify(message) + '\n');
 
+const more = process.argv.slice(2); // arguments of Chromium
+
 const browser = await chromium.launch({
   executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
   headless: true,
   args: [
-    '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+    '--no-sandbox', '--disable-gpu', ...(more.length ? more : ['--disable-quic']), '--no-first-run', '--disable-background-networking',
     '--disable-component-update', '--disable-sync', '--autoplay-policy=no-user-gesture-required',
   ],
 });
