@@ -37,6 +37,7 @@ type event struct {
 
 	trail   trail
 	silence silence
+	linger  linger
 	alarms  alarms
 
 	mu      sync.Mutex
@@ -64,6 +65,11 @@ func openEvent(spec control.EventSpec, dir archive.Dir, cfg Config, c clock, m *
 	var err error
 	if e.tl, err = timeline.Open(dir, timeline.Options{Window: cfg.PreviewSpan, Now: c.now, Notify: e.spoolHealth}); err != nil {
 		return nil, errors.Join(err, dir.Close())
+	}
+	e.linger.end = func() {
+		if err := e.tl.End(); err != nil {
+			e.log.Error("ending the last segment", "err", err)
+		}
 	}
 	e.shown = show(e.tl, cfg.PreviewSpan, nil, known)
 	e.shown.delay = e.delay
@@ -160,6 +166,7 @@ func (e *event) stop() {
 	if cur != nil {
 		cur.replace(codeStopped, &ingest.Refusal{Code: ingest.CodeFailed, Description: fmt.Sprintf("live event %q was stopped", e.spec.Load().Name)})
 	}
+	e.linger.finish()
 	e.trail.rest()
 }
 
@@ -214,6 +221,7 @@ type session struct {
 	cause  cause
 	drops  map[ingest.Drop]uint64 // counted so far
 	ended  *ingest.Refusal        // why it takes nothing more
+	left   bool                   // it is over, though the event goes on
 }
 
 // SetTracks implements ingest.Session.
@@ -225,6 +233,7 @@ func (s *session) SetTracks(tracks []media.Track) error {
 	}
 	e := s.event
 	if s.pack == nil {
+		e.linger.finish()
 		spec := e.spec.Load()
 		limits := cmaf.Plan(tracks, spec.SegmentTarget, partLength)
 		// The first track list of an event's life freezes its limits and its clock (invariant I4).
@@ -294,7 +303,7 @@ func (s *session) end(code string, why *ingest.Refusal) error {
 	if s.ended != nil {
 		return nil
 	}
-	s.ended = why
+	s.ended, s.left = why, code != codeStopped
 	s.dropped()
 	var err error
 	if s.pack != nil {

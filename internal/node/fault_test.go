@@ -3,6 +3,7 @@ package node
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -297,6 +298,40 @@ func TestReturns(t *testing.T) {
 				t.Errorf("%d initialization sections", len(inits))
 			}
 		})
+	})
+}
+
+// TestLastSegmentStaysOpen: when the encoder is gone everything is listed at once, but the segment is called complete only when
+// players have had time to take its last part; an encoder that is back sooner ends it, and nothing ends that one's range.
+func TestLastSegmentStaysOpen(t *testing.T) {
+	faults(t, func(r *faultRig) {
+		seconds := func() (d float64) { // of parts behind the last segment
+			_, body := r.get("a1/media.m3u8")
+			for line := range strings.Lines(body[max(0, strings.LastIndex(body, "#EXTINF")):]) {
+				if m := partDuration.FindStringSubmatch(line); m != nil && strings.HasPrefix(line, "#EXT-X-PART:") {
+					v, _ := strconv.ParseFloat(m[1], 64)
+					d += v
+				}
+			}
+			return d
+		}
+		r.send(publisher{audio: 48000}, 6600*time.Millisecond).Close()
+		if d := seconds(); d < 0.55 || d > 0.65 {
+			t.Errorf("%.3f s of the open segment are listed as the encoder goes, want 0.6", d)
+		}
+		r.wait(sealAfter - time.Millisecond)
+		if seconds() == 0 {
+			t.Error("the segment was ended at once")
+		}
+		r.wait(2 * time.Millisecond)
+		if d := seconds(); d != 0 {
+			t.Errorf("%.3f s are still open after %v", d, sealAfter)
+		}
+		r.send(publisher{audio: 48000}, 2600*time.Millisecond).Close()
+		r.wait(sealAfter / 3)
+		s := r.send(publisher{audio: 48000, start: 100}, 6*time.Second)
+		defer s.Close()
+		r.expect(2, 15, 15)
 	})
 }
 

@@ -56,6 +56,15 @@ func (r ranges) Part(i int, p media.Part, last bool) error {
 	return err
 }
 
+// End implements cmaf.Sink.
+func (r ranges) End() error {
+	if !r.session.left {
+		return r.Timeline.End()
+	}
+	r.session.event.linger.start()
+	return nil
+}
+
 // rangeBegan tells of a discontinuity, unless it is the first range of the event. s.mu is held.
 func (s *session) rangeBegan(first bool, start time.Duration) {
 	c := s.cause

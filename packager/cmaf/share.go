@@ -25,7 +25,7 @@ func share(rest, frame, part int64) int64 {
 		return part // it is longer than was expected
 	}
 	parts := (n + most - 1) / most
-	return min(max((n+parts/2)/parts, leastFrames(frame, part)), most, n) * frame
+	return min(max(n/parts, leastFrames(frame, part)), most, n) * frame
 }
 
 // leastFrames returns how many frames fill a part.
