@@ -14,6 +14,7 @@ const (
 	tooSlowPPM    = 20_000 // 2 %: no clock is that wrong
 	skewFrom      = 400 * time.Millisecond
 	avDriftFrom   = 60 * time.Millisecond
+	avDriftOver   = 15 * time.Second // phones send their sound in bursts
 	noAudioFrom   = 10 * time.Second
 	quietFrom     = 10 * time.Second
 	stoppedFrom   = 3 * time.Second
@@ -102,7 +103,7 @@ func syncRules(s *sheet, v *VideoMeasure, a *AudioMeasure) {
 	if s.has(AudioStopped, VideoStopped, TimestampsJump, Stall) {
 		return
 	}
-	if d := a.Drift; d.Steady && abs(d.Change) >= avDriftFrom {
+	if d := a.Drift; d.Steady && abs(d.Change) >= avDriftFrom && d.Over >= avDriftOver {
 		s.add(AVDrift, media.Audio, d.PPM(), "ppm", "The sound's clock runs %.0f ppm off the picture's: %.0f ms in %.0f s.", d.PPM(), float64(d.Change.Milliseconds()), d.Over.Seconds())
 		return
 	}

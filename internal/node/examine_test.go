@@ -242,7 +242,7 @@ func ailments() []ailment {
 	skewed := healthy(shifted(1, -1000*48))
 	skewed.start = 10_000
 	add(doctor.AVSkew, skewed)
-	add(doctor.AVDrift, sound(func(_ float64, s *media.Sample) bool { s.DTS += s.DTS / 100; return true }))
+	list = append(list, ailment{code: doctor.AVDrift, p: sound(func(_ float64, s *media.Sample) bool { s.DTS += s.DTS / 100; return true }), lasts: 35 * time.Second})
 	return list
 }
 

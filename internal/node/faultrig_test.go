@@ -339,8 +339,30 @@ func faultFrame(i int, key bool) []byte {
 	return append(binary.BigEndian.AppendUint32(nil, uint32(len(body))), body...)
 }
 
+// examine asks the doctor, now and then: whatever comes in, he has an answer.
+func (r *faultRig) examine() {
+	if time.Since(r.began)%(5*time.Second) >= r.every {
+		return
+	}
+	report := r.rt.Examine("e")
+	if report == nil {
+		return
+	}
+	for _, f := range report.Findings {
+		if f.Text == "" || strings.Contains(f.Text, "%!") || math.IsNaN(f.Value) || math.IsInf(f.Value, 0) {
+			r.complain("the doctor says %q, %v", f.Text, f.Value)
+		}
+	}
+	for _, l := range report.Lines() {
+		if strings.Contains(l.Text, "NaN") || strings.Contains(l.Text, "Inf") {
+			r.complain("the doctor measures %s %s", l.Name, l.Text)
+		}
+	}
+}
+
 // look is one look of the viewer at everything.
 func (r *faultRig) look() {
+	r.examine()
 	for _, name := range []string{"v1", "a1"} {
 		status, body := r.get(name + "/media.m3u8")
 		if r.lists[name] == nil && status == http.StatusNotFound {
