@@ -44,7 +44,7 @@ func connectionRules(s *sheet) {
 		case p.PPM() > tooSlowPPM:
 			s.add(TooSlow, 0, percent, "%", "Media come %.1f %% slower than they play: %.1f s behind in %.0f s.", percent, p.Change.Seconds(), p.Over.Seconds())
 		case p.PPM() < -tooSlowPPM:
-			s.add(TooFast, 0, -percent, "%", "Media come %.1f %% faster than they play.", -percent)
+			s.add(TooFast, 0, -percent, "%", "Media come %.3g times as fast as they play.", 1-percent/100)
 		default:
 			s.add(ClockDrift, 0, p.PPM(), "ppm", "The encoder's clock differs from this server's by %.0f ppm, %.1f s an hour.", p.PPM(), p.PPM()*3600/1e6)
 		}
