@@ -7,6 +7,7 @@
 //	/<id>/<name>.ism/poster.jpg, storyboard.vtt, storyboard-<checksum>.jpg
 //	/<id>/<name>.ism/<rendition>/init-<id>.mp4
 //	/<id>/<name>.ism/<rendition>/seg-<epoch>-<number>.m4s
+//	/<id>/<name>.ism/<rendition>/key-<epoch>-<number>.m4s
 //	/<id>/<name>.ism/<rendition>/part-<epoch>-<number>-<index>.m4s
 //
 // Before it may stand /t/<token>, for locators that require one.

@@ -191,9 +191,6 @@ func (p *Path) parseParams(s string) error {
 	if p.Kind == 0 {
 		return fmt.Errorf("%w: no format given; supported are %s and %s", ErrFormat, FormatHLS, FormatDASH)
 	}
-	if p.IFrames && p.Kind != Multivariant {
-		return fmt.Errorf("%w: %s is for %s", ErrParameter, keyIFrames, FormatHLS)
-	}
 	return p.Span.check()
 }
 

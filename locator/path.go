@@ -55,7 +55,7 @@ type Path struct {
 	Ref       media.Ref // of an Object
 	File      string    // of a Picture
 	Filters   []string  // named in the parameters of a manifest or playlist, in order; nil when none
-	IFrames   bool      // of a Multivariant: it names the I-frame playlists
+	IFrames   bool      // of a Multivariant or MPD: it names the key frames too
 	Span      Span      // of the parameters of a manifest or playlist, or of the query
 }
 

@@ -18,7 +18,9 @@ type Channel struct {
 	multivariant manifest
 	trick        manifest // the multivariant playlist that names I-frame playlists
 	mpd          manifest
+	trickMPD     manifest     // the MPD with the key frames
 	writer       *dash.Writer // guarded by mpd.mu
+	trickWriter  *dash.Writer // guarded by trickMPD.mu
 	mu           sync.Mutex   // guards adding to playlists
 	playlists    atomic.Pointer[map[playlistKey]*manifest]
 	followed     map[playlistKey]*hls.Playlist // of the Channel before; never written
@@ -34,7 +36,7 @@ type ChannelOptions struct {
 
 // NewChannel returns the Channel of a presentation.
 func NewChannel(p Presentation, o ChannelOptions) *Channel {
-	c := &Channel{p: p, writer: dash.NewWriter(), followed: map[playlistKey]*hls.Playlist{}}
+	c := &Channel{p: p, writer: dash.NewWriter(), trickWriter: dash.NewTrickWriter(), followed: map[playlistKey]*hls.Playlist{}}
 	if o.After != nil {
 		o.After.handOver(c)
 	}
@@ -42,6 +44,7 @@ func NewChannel(p Presentation, o ChannelOptions) *Channel {
 	c.multivariant.render = whole(func(v *media.View) ([]byte, error) { return hls.Multivariant(v, false), nil })
 	c.trick.render = whole(func(v *media.View) ([]byte, error) { return hls.Multivariant(v, true), nil })
 	c.mpd.render = whole(c.writer.Render)
+	c.trickMPD.render = whole(c.trickWriter.Render)
 	return c
 }
 
@@ -50,6 +53,9 @@ func (c *Channel) handOver(next *Channel) {
 	c.mpd.mu.Lock()
 	next.writer = c.writer.Clone()
 	c.mpd.mu.Unlock()
+	c.trickMPD.mu.Lock()
+	next.trickWriter = c.trickWriter.Clone()
+	c.trickMPD.mu.Unlock()
 	for key, m := range *c.playlists.Load() {
 		m.mu.Lock()
 		next.followed[key] = m.playlist.Clone()

@@ -144,11 +144,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 type target struct {
 	Served
 	kind      locator.Kind
-	rendition string
+	rendition string // or the file of a picture
 	ref       media.Ref
 	name      string // of the manifest
 	iframes   bool
-	file      string // of a picture
 }
 
 // find resolves a request, into t so that there is one of it.
@@ -167,7 +166,7 @@ func (h *Handler) find(r *http.Request, t *target) error {
 	case locator.Download:
 		req.Protocol = Download
 	case locator.Picture:
-		req.Protocol = Pictures
+		req.Protocol, path.Rendition = Pictures, path.File
 	}
 	if req.Protocol != AnyProtocol && req.Protocol != Pictures {
 		if err := path.ApplyQuery(r.URL.RawQuery); err != nil {
@@ -176,7 +175,7 @@ func (h *Handler) find(r *http.Request, t *target) error {
 		req.Filters, req.Span = path.Filters, path.Span
 	}
 	served, err := h.resolver.Resolve(r.Context(), req)
-	*t = target{served, path.Kind, path.Rendition, path.Ref, path.Name, path.IFrames, path.File}
+	*t = target{served, path.Kind, path.Rendition, path.Ref, path.Name, path.IFrames}
 	return err
 }
 
@@ -197,6 +196,9 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) error {
 		if c.p.View().PartTarget > 0 {
 			cache = h.values.noCache // it names the segment that is being made: a second is too old
 		}
+		if t.iframes {
+			return h.whole(w, r, c, &c.trickMPD, h.values.mpd, cache)
+		}
 		return h.whole(w, r, c, &c.mpd, h.values.mpd, cache)
 	case locator.MediaPlaylist:
 		return h.playlist(w, r, c, playlistKey{rendition: t.rendition})
@@ -205,7 +207,10 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) error {
 	case locator.Download:
 		return h.download(w, r, c, t.name)
 	case locator.Picture:
-		return h.picture(w, r, c, t.file)
+		return h.picture(w, r, c, t.rendition)
+	}
+	if t.ref.Kind == media.ObjectKey {
+		return h.keyFrame(w, r, &t.Served, t.ref)
 	}
 	return h.object(w, r, &t.Served, t.ref)
 }

@@ -28,6 +28,11 @@ func (h *Handler) object(w http.ResponseWriter, r *http.Request, c *Served, ref 
 		}
 		return err
 	}
+	return h.opened(w, r, c, ref, obj)
+}
+
+// opened serves an object that has been opened, and closes it.
+func (h *Handler) opened(w http.ResponseWriter, r *http.Request, c *Served, ref media.Ref, obj media.Object) error {
 	defer func() {
 		// Nothing was written to it.
 		_ = obj.Close()

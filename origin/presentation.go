@@ -55,15 +55,15 @@ type Resolver interface {
 type Served struct {
 	*Channel
 	Lifetime *Lifetime // nil: as this package likes
-	Gallery  Gallery   // for Pictures
+	Gallery  *Gallery  // for Pictures
 	Delay    *Delay    // counts answers that waited; nil: nobody asks
 }
 
 // Gallery has the pictures of a recording.
-type Gallery interface {
+type Gallery struct {
 	// Picture returns a file; it may wait for it to be made. The error wraps one of this package's: ErrNoPictures when there are
 	// none, ErrLater when it takes longer.
-	Picture(ctx context.Context, name string) ([]byte, error)
+	Picture func(ctx context.Context, name string) ([]byte, error)
 }
 
 // Lifetime is how long caches may keep what does not change any more: segments, and manifests of what has ended. Live

@@ -20,15 +20,16 @@ var rooms = map[string][]string{
 	"packager/dash": {"internal/media"},
 
 	"packager/progressive": {"internal/media"},
+	"packager/keyframe":    {},
 
 	"archive":           {"internal/media", "internal/timeline"},
 	"archive/fsstore":   {"archive", "internal/media", "internal/timeline"},
 	"archive/storetest": {"archive", "internal/media", "internal/timeline"},
 
-	"internal/storyboard": {"archive", "internal/media"},
+	"internal/storyboard": {"archive", "internal/media", "packager/keyframe"},
 
 	"locator": {"internal/media"},
-	"origin":  {"internal/media", "locator", "packager/hls", "packager/dash", "packager/progressive"},
+	"origin":  {"internal/media", "locator", "packager/hls", "packager/dash", "packager/keyframe", "packager/progressive"},
 
 	"api":                      {},
 	"internal/access":          {"api"},

@@ -22,8 +22,11 @@ type mpd struct {
 }
 
 type adaptationSet struct {
-	ContentType     string           `xml:"contentType,attr"`
-	Template        *segmentTemplate `xml:"SegmentTemplate"`
+	ContentType string           `xml:"contentType,attr"`
+	Template    *segmentTemplate `xml:"SegmentTemplate"`
+	Essential   struct {
+		Scheme string `xml:"schemeIdUri,attr"`
+	} `xml:"EssentialProperty"`
 	Representations []struct {
 		ID        string           `xml:"id,attr"`
 		Bandwidth string           `xml:"bandwidth,attr"`

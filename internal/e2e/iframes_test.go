@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +13,9 @@ import (
 
 // trick returns the address of the multivariant playlist that names I-frame playlists.
 func trick(base string) string { return base + "manifest(format=m3u8-cmaf,iframes=yes)" }
+
+// trickDASH returns the address of the MPD with a trick-mode AdaptationSet.
+func trickDASH(base string) string { return base + "manifest(format=mpd-time-cmaf,iframes=yes)" }
 
 // iframes returns the I-frame playlist that a multivariant playlist names, or of a static server the one that lies there.
 func iframes(t *testing.T, base string) Playlist {
@@ -95,4 +99,55 @@ func pictures(t *testing.T, file []byte) (sums []string) {
 		}
 	}
 	return sums
+}
+
+// trickFrames checks that the trick-mode AdaptationSet of a recording of one encoder has its key frames, with their times, and
+// that Shaka moves through it by them.
+func trickFrames(t *testing.T, shaka *Page, base string, sent []Packet) {
+	t.Helper()
+	u := trickDASH(base)
+	m := manifest(t, u)
+	m.Periods[0].Sets = slices.DeleteFunc(m.Periods[0].Sets, func(s adaptationSet) bool { return s.Essential.Scheme != "http://dashif.org/guidelines/trickmode" })
+	segments, inits := m.segments(t, u)
+	if len(inits["video"]) != 1 {
+		t.Fatalf("%s has no trick-mode AdaptationSet", u)
+	}
+	whole := get(t, inits["video"][0]).Body
+	for _, s := range segments["video"] {
+		whole = append(whole, get(t, s).Body...)
+	}
+	file := filepath.Join(t.TempDir(), "keys.mp4")
+	if err := os.WriteFile(file, whole, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got, err := probe(time.Minute, file)
+	if err != nil {
+		t.Error(err)
+	}
+	var want []Packet
+	for _, p := range of(sent, "video") {
+		if p.Key {
+			want = append(want, p)
+		}
+	}
+	if len(got) != len(want) {
+		t.Fatalf("%d key frames, want %d", len(got), len(want))
+	}
+	for i := range got {
+		if got[i].Hash != want[i].Hash || !got[i].Key || diff(got[i].PTS-got[0].PTS, want[i].PTS-want[0].PTS) > 0.001 {
+			t.Errorf("key frame %d is %+v, want %+v", i, got[i], want[i])
+		}
+	}
+	shaka.Plays(t, 1, 30*time.Second)
+	shaka.Eval(t, `{ video.currentTime = 4; shakaPlayer.trickPlay(6); }`)
+	if !waitFor(20*time.Second, func() bool {
+		var at struct {
+			Time float64
+			Keys int
+		}
+		decode(t, string(shaka.Eval(t, `({ time: video.currentTime, keys: performance.getEntriesByType('resource').filter((r) => r.name.includes('/key-')).length })`)), &at)
+		return at.Time > 16 && at.Keys > 2
+	}) {
+		t.Errorf("Shaka does not move by key frames:\n%s", shaka)
+	}
 }

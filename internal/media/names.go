@@ -63,6 +63,8 @@ func (r Ref) AppendFile(dst []byte) []byte {
 		dst = append(dst, "seg-"...)
 	case ObjectPart:
 		dst = append(dst, "part-"...)
+	case ObjectKey:
+		dst = append(dst, "key-"...)
 	}
 	dst = strconv.AppendUint(dst, uint64(r.Epoch), 10)
 	dst = append(dst, '-')
@@ -105,6 +107,9 @@ func ParseFile(rendition, file string) (r Ref, ok bool) {
 		rest, ok = strings.CutSuffix(rest, ".mp4")
 	case "seg":
 		r.Kind, fields = ObjectSegment, 2
+		rest, ok = strings.CutSuffix(rest, ".m4s")
+	case "key":
+		r.Kind, fields = ObjectKey, 2
 		rest, ok = strings.CutSuffix(rest, ".m4s")
 	case "part":
 		r.Kind, fields = ObjectPart, 3

@@ -13,6 +13,7 @@ const (
 	ObjectInit ObjectKind = iota + 1
 	ObjectSegment
 	ObjectPart
+	ObjectKey // the key frame that a segment begins with, alone: made of the segment, never stored
 )
 
 // Ref names one immutable object of a presentation.
@@ -20,7 +21,7 @@ type Ref struct {
 	Rendition string
 	Kind      ObjectKind
 	Epoch     uint32 // of a segment or part; of an init its ID
-	Number    uint64 // of a segment or part
+	Number    uint64 // of a segment, part or key frame
 	Part      int    // index of a part in its segment
 }
 

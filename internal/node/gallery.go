@@ -106,18 +106,18 @@ var (
 )
 
 // of returns the gallery of an asset that is shown as c, whole or not.
-func (g *gallery) of(a *asset, c *shown, whole bool) recorded {
+func (g *gallery) of(a *asset, c *shown, whole bool) *origin.Gallery {
 	r := recorded{gallery: g, asset: a}
 	if _, replay := c.presentation.(*archive.Asset); !replay {
 		r.why = errNotEnded
 	} else if !whole {
 		r.why = errCut
 	}
-	return r
+	return &origin.Gallery{Picture: r.picture}
 }
 
-// Picture implements origin.Gallery.
-func (r recorded) Picture(ctx context.Context, name string) ([]byte, error) {
+// picture returns a file of the storyboard.
+func (r recorded) picture(ctx context.Context, name string) ([]byte, error) {
 	if r.why != nil {
 		return nil, fmt.Errorf("%w: %w", origin.ErrNoPictures, r.why)
 	}

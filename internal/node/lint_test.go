@@ -94,7 +94,7 @@ func TestLintOurselves(t *testing.T) {
 				t.Errorf("%s: MUST rules are broken, or only %d were looked at", name, len(report.Checked))
 			}
 		}
-		names := []string{"master.m3u8", "manifest(format=m3u8-cmaf,iframes=yes)", "manifest.mpd", "v1/media.m3u8"}
+		names := []string{"master.m3u8", "manifest(format=m3u8-cmaf,iframes=yes)", "manifest.mpd", "manifest(format=mpd-time-cmaf,iframes=yes)", "v1/media.m3u8"}
 		done := make(chan struct{}, len(names))
 		looking := false
 		s := r.send(publisher{audio: 48000, beforeSend: func(_ ingest.Session, ms float64) {

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -96,10 +97,23 @@ func TestGolden(t *testing.T) {
 		"recorded.mpd": render(t, dash.NewWriter(), recorded),
 		"sliding.mpd":  render(t, dash.NewWriter(), life(15, 6)),
 		"making.mpd":   render(t, dash.NewWriter(), making(8, time.Second)),
+		"trick.mpd":    render(t, dash.NewTrickWriter(), keyed(making(8, time.Second))),
 	}
 	for name, got := range views {
 		golden(t, name, got)
 	}
+}
+
+// keyed is a View with key frames, but for the segments of its first range, of which one does not begin with one.
+func keyed(v *media.View) *media.View {
+	list := slices.Clone(v.Renditions[0].Segments)
+	for i := range list {
+		if !list[i].Gap && i != 1 {
+			list[i].KeySize = 50_000
+		}
+	}
+	v.Renditions[0].Segments = list
+	return v
 }
 
 func golden(t *testing.T, name string, got []byte) {

@@ -24,6 +24,7 @@ const audioSlack = 100 * time.Millisecond
 // position (rule G8). A Writer whose first View has ended writes a recording: its first Period starts at 0 and no hole lies
 // between Periods (rules I1, I2).
 type Writer struct {
+	trick     bool      // it has a trick-mode AdaptationSet too
 	live      bool      // a dynamic MPD was written
 	published time.Time // the last publishTime
 	of        []listed  // what the last MPD listed
@@ -42,6 +43,9 @@ type listed struct {
 
 // NewWriter returns a Writer for one presentation.
 func NewWriter() *Writer { return &Writer{} }
+
+// NewTrickWriter returns a Writer of MPDs that have a trick-mode AdaptationSet too: the key frames that segments begin with.
+func NewTrickWriter() *Writer { return &Writer{trick: true} }
 
 // MPD returns the MPD of one View: of a recording, when it has ended.
 func MPD(v *media.View) ([]byte, error) { return NewWriter().Render(v) }

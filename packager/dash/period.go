@@ -26,6 +26,7 @@ type span struct {
 	segments  []media.Segment
 	open      *media.Segment // the one being made, with its planned duration; nil when it is not listed
 	timescale uint32         // of the media, which is the SegmentTemplate's
+	keys      bool           // their key frames alone, as a trick-mode AdaptationSet
 }
 
 // len returns how many segments are listed.
@@ -79,6 +80,9 @@ func (w *Writer) periods(v *media.View) []period {
 		}
 		p.early = early(v, p.spans)
 		p.length = p.spans[0].end() - p.origin
+		if w.trick {
+			p.spans = withKeys(p.spans)
+		}
 		if recorded {
 			p.start = 0
 			if n := len(list); n > 0 {
@@ -199,6 +203,10 @@ func mpdPeriod(v *media.View, p period) *mpd.Period {
 	for _, s := range p.spans {
 		r := s.rendition
 		track := r.Init(s.at(0).Init).Track
+		if s.keys {
+			x.AdaptationSets = append(x.AdaptationSets, trickSet(v, p, s, track))
+			continue
+		}
 		rep := representation(p, s, track)
 		if r.Kind == media.Video && video != nil {
 			video.Representations = append(video.Representations, rep)

@@ -57,7 +57,7 @@ const open = {
   shaka() {
     shaka.polyfill.installAll();
     const player = new shaka.Player();
-    globalThis.player = player;
+    globalThis.shakaPlayer = player;
     stats.player = `shaka ${shaka.Player.version}`;
     const error = (e) => failed(`code ${e?.code ?? e} category ${e?.category}`, JSON.stringify(e?.data ?? []), e?.severity !== shaka.util.Error.Severity.RECOVERABLE);
     player.addEventListener('error', (event) => error(event.detail));
