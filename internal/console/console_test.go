@@ -332,7 +332,7 @@ func TestPage(t *testing.T) {
 			}
 		}
 	}
-	for _, name := range []string{"app.js", "event.js", "asset.js", "lean-qr.mjs", "hls.min.js", "console.css", "icon.svg"} {
+	for _, name := range []string{"app.js", "event.js", "asset.js", "strip.js", "lean-qr.mjs", "hls.min.js", "console.css", "icon.svg"} {
 		if !seen[name] {
 			t.Errorf("%s is not reached from the page", name)
 		}

@@ -4,6 +4,7 @@ import { every, at, get, post, remove, may, media } from './api.js';
 import { h, set, badge, button, field, dialog, sure, say, head, span, clock } from './dom.js';
 import { keep } from './player.js';
 import { links, publish, newLocator } from './links.js';
+import { strip } from './strip.js';
 import { beingRecorded } from './assets.js';
 
 export async function assetPage(place, [name], signal) {
@@ -122,6 +123,10 @@ function cutter(asset, live, signal) {
   const step = (label, by) => h('button', { type: 'button', class: 'quiet', 'aria-label': `${by < 0 ? 'Back' : 'Forward'} ${Math.abs(by)} seconds`, onclick: () => seek(video.currentTime + by) }, label);
   const box = h('section', { class: 'panel cutter', 'aria-label': 'Recording' },
     h('div', { class: 'picture big' }, video),
+    !live && strip(media(asset.properties.assetId, { file: 'storyboard.vtt' }), signal, (share) => {
+      const [from, end] = range();
+      seek(from + share * (end - from));
+    }),
     h('div', { class: 'track' }, marked, slider),
     h('div', { class: 'row' }, step('−10 s', -10), step('−1 s', -1), play, step('+1 s', 1), step('+10 s', 10), place),
     h('div', { class: 'row' }, h('button', { type: 'button', onclick: () => setMark('in'), 'aria-keyshortcuts': 'i' }, 'Mark beginning'), h('button', { type: 'button', onclick: () => setMark('out'), 'aria-keyshortcuts': 'o' }, 'Mark end'), clear, clip, download),

@@ -22,12 +22,16 @@ export function set(element, text) {
   return element;
 }
 
-// keyed brings the children of a list in line with items, reusing those that stay: focus and players survive.
+// keyed brings the children of a list in line with items, reusing those that stay: focus and players survive. Of items with the
+// same key the first counts.
 export function keyed(parent, items, key, make, update) {
   const old = new Map([...parent.children].map((c) => [c.dataset.key, c]));
+  const seen = new Set();
   let at = parent.firstElementChild;
   for (const item of items) {
     const k = key(item);
+    if (seen.has(k)) continue;
+    seen.add(k);
     let element = old.get(k);
     if (!element) {
       element = make(item);
