@@ -15,7 +15,8 @@ export class APIError extends Error {
   }
 }
 
-// events tell the page around: 'signed-out', and 'reached' with whether the server answers.
+// events tell the page around: 'signed-out', 'reached' with whether the server answers, and 'failed' with an error of something
+// that goes on by itself.
 export const events = new EventTarget();
 
 async function request(method, path, { body, signal, headers } = {}) {
@@ -95,15 +96,21 @@ export const put = (path, body, query) => change('PUT', path, body, query);
 export const post = (path, body = {}) => change('POST', path, body);
 export const remove = (path) => change('DELETE', path);
 
-// every calls work at once and then again and again, until signal ends it; not while nobody looks.
+// every calls work at once and then again and again, until signal ends it; not while nobody looks. Work may return how many
+// milliseconds it wants to be left alone. That something is not there any more ends it with that error.
 export async function every(ms, signal, work) {
+  let failing = false;
   while (!signal.aborted) {
+    let rest = ms;
     if (!document.hidden) {
       try {
-        await work();
+        rest = (await work()) ?? ms;
+        failing = false;
       } catch (error) {
         if (signal.aborted || error.status === 401) return;
         if (error.status === 404) throw error;
+        if (!failing) events.dispatchEvent(new CustomEvent('failed', { detail: error }));
+        failing = true;
       }
     }
     await new Promise((resolve) => {
@@ -113,7 +120,7 @@ export async function every(ms, signal, work) {
         resolve();
       };
       const seen = () => { if (!document.hidden) done(); };
-      const timer = setTimeout(done, ms);
+      const timer = setTimeout(done, rest);
       document.addEventListener('visibilitychange', seen);
       signal.addEventListener('abort', done, { once: true });
     });

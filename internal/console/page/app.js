@@ -90,10 +90,11 @@ function enter(who) {
   show();
 }
 
-function leave() {
+function leave(why = '') {
   if (!signedIn) return;
   signedIn = false;
   show();
+  set(main.querySelector('.wrong'), why);
 }
 
 document.getElementById('sign-out').replaceWith(button('Sign out', async () => {
@@ -104,8 +105,9 @@ document.getElementById('skip').addEventListener('click', (event) => {
   event.preventDefault(); // the address is that of the page shown
   main.focus();
 });
-api.events.addEventListener('signed-out', leave);
+api.events.addEventListener('signed-out', () => leave('Your session has ended.'));
 api.events.addEventListener('reached', (event) => { document.getElementById('offline').hidden = event.detail; });
+api.events.addEventListener('failed', (event) => { if (document.getElementById('offline').hidden) complain(event.detail); });
 addEventListener('hashchange', show);
 
 const who = await api.whoami().catch(() => null);

@@ -69,7 +69,7 @@ function cutter(asset, live, signal) {
   const file = media(asset.properties.assetId, { name: asset.name, file: 'download.mp4' });
   const mark = { in: null, out: null };
   const marked = h('div', { class: 'marked', hidden: true });
-  const slider = h('input', { type: 'range', id: 'timeline', min: 0, max: 1, step: 0.1, value: 0, 'aria-label': 'Position', oninput: () => seek(Number(slider.value)) });
+  const slider = h('input', { type: 'range', id: 'timeline', min: 0, max: 1, step: 'any', value: 0, 'aria-label': 'Position', oninput: () => seek(Number(slider.value)) });
   const place = h('output', { class: 'place', for: 'timeline' });
   const play = h('button', { type: 'button', class: 'primary', 'aria-label': 'Play', onclick: toggle }, 'Play');
   video.addEventListener('play', () => { set(play, 'Pause').setAttribute('aria-label', 'Pause'); });
@@ -81,6 +81,7 @@ function cutter(asset, live, signal) {
     const [from, end] = range();
     slider.min = from;
     slider.max = end;
+    slider.step = end - from > 120 ? 1 : 0.1; // what an arrow key moves by
     if (document.activeElement !== slider || !video.seeking) slider.value = video.currentTime;
     const at = date(video.currentTime);
     const text = `${span(video.currentTime - from)} of ${span(end - from)}`;

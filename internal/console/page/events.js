@@ -23,6 +23,7 @@ export async function eventsPage(place, _, signal) {
     keyed(cards, all, (x) => x.event.name, (x) => card(x, signal), (element, x) => {
       element.update(x, describe(x.event, x.status).receiving && pictures++ < maxPictures);
     });
+    return Math.max(3000, 100 * all.length); // each event is asked for itself
   });
 }
 

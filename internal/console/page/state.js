@@ -29,6 +29,7 @@ export async function statusOf(event, signal) {
 export async function overview(signal) {
   const events = await list(at`liveEvents`, signal);
   return Promise.all(events.map(async (event) => {
+    if (event.properties.resourceState !== 'Running') return { event, outputs: [] };
     const [status, outputs] = await Promise.all([statusOf(event, signal), list(at`liveEvents/${event.name}/liveOutputs`, signal)]);
     return { event, status, outputs };
   }));
