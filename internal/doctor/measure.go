@@ -206,7 +206,7 @@ func (t *trackMeter) measureAudio(at time.Duration) *AudioMeasure {
 	return v
 }
 
-// lastKeys returns the newest distances of key frames, the shortest and the longest.
+// keySpread returns the shortest and the longest of the newest distances of key frames.
 func (v *VideoMeasure) keySpread() (shortest, longest time.Duration) {
 	if len(v.Keys) == 0 {
 		return 0, 0

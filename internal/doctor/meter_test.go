@@ -80,3 +80,15 @@ func TestOpenHEVC(t *testing.T) {
 		t.Error("VP9 is scanned")
 	}
 }
+
+// TestProfile: what phones and hardware decode is told from what they do not.
+func TestProfile(t *testing.T) {
+	for codec, limited := range map[string]bool{
+		"avc1.42c01e": false, "avc1.4d401f": false, "avc1.640028": false, "avc1.6e0028": true, "avc1.7a0028": true, "avc1.f4001f": true,
+		"hvc1.1.6.L93.90": false, "hvc1.2.4.L93.90": false, "hvc1.4.10.L60.9E.8": true, "av01.0.05M.08": false, "av01.1.05M.08": true, "vp09.00.31.08": false, "vp09.01.31.08": true,
+	} {
+		if name, got := profile(codec); got != limited || name == "" {
+			t.Errorf("%s: %q, limited %v", codec, name, got)
+		}
+	}
+}

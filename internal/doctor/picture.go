@@ -12,7 +12,6 @@ import (
 // picture is what the parameter sets of H.264 say beyond what is in a Track.
 type picture struct {
 	known       bool
-	profile     int
 	level       int // level_idc: 31 is 3.1
 	interlaced  bool
 	macroblocks int
@@ -36,11 +35,11 @@ func readPicture(t *media.Track) (p picture) {
 	if sps.Unmarshal(t.Config[8:8+n]) != nil {
 		return picture{}
 	}
-	return picture{known: true, profile: int(sps.ProfileIdc), level: int(sps.LevelIdc), interlaced: !sps.FrameMbsOnlyFlag,
+	return picture{known: true, level: int(sps.LevelIdc), interlaced: !sps.FrameMbsOnlyFlag,
 		macroblocks: ((sps.Width() + 15) / 16) * ((sps.Height() + 15) / 16)}
 }
 
-// maxRate is how many macroblocks a second a level has, at most, and maxFrame how many a picture has (ITU-T H.264 table A-1).
+// levelLimit says how many macroblocks a level has, at most: a second, and in a picture (ITU-T H.264 table A-1).
 type levelLimit struct{ level, rate, frame int }
 
 var levelLimits = [...]levelLimit{

@@ -30,6 +30,11 @@ func pictureRules(s *sheet, v *VideoMeasure) {
 	if names, all := Players(v.Codec); !all {
 		s.add(CodecLimited, media.Video, 0, "", "The video codec is %s: it plays in %s.", v.Codec, and(names))
 	}
+	if name, limited := profile(v.Codec); limited {
+		s.add(ProfileLimited, media.Video, 0, "", "The profile is %s (%s).", name, v.Codec)
+	} else if name == baseline {
+		s.add(Baseline, media.Video, 0, "", "The H.264 profile is %s (%s).", name, v.Codec)
+	}
 	p := v.Picture
 	if !p.known {
 		return
@@ -37,29 +42,32 @@ func pictureRules(s *sheet, v *VideoMeasure) {
 	if p.interlaced {
 		s.add(Interlaced, media.Video, 0, "", "The picture is coded interlaced.")
 	}
-	switch p.profile {
-	case 66, 77, 88, 100:
-		if p.profile == 66 {
-			s.add(Baseline, media.Video, float64(p.profile), "profile_idc", "The H.264 profile is Baseline.")
-		}
-	default:
-		s.add(ProfileLimited, media.Video, float64(p.profile), "profile_idc", "The H.264 profile is %s.", profileName(p.profile))
-	}
 	if need := levelFor(p.macroblocks, v.FPS); v.Frames >= gridFrames && need > p.level {
 		s.add(LevelLow, media.Video, float64(p.level)/10, "level", "The stream says H.264 level %.1f; %s at %.4g frames a second needs %.1f.", float64(p.level)/10, size, v.FPS, float64(need)/10)
 	}
 }
 
-func profileName(idc int) string {
-	switch idc {
-	case 110:
-		return "High 10 (10 bits a sample)"
-	case 122:
-		return "High 4:2:2"
-	case 244, 44:
-		return "High 4:4:4"
+const baseline = "Baseline"
+
+// profiles are those that phones and hardware decode, by the beginning of the codecs parameter (RFC 6381, ISO 14496-15 annex E).
+var profiles = []struct{ prefix, name string }{
+	{"avc1.42", baseline}, {"avc1.4d", "Main"}, {"avc1.58", "Extended"}, {"avc1.64", "High"},
+	{"hvc1.1.", "Main"}, {"hvc1.2.", "Main 10"}, {"av01.0.", "Main"}, {"vp09.00.", "0"}, {"vp09.02.", "2"},
+}
+
+// profile names the profile of a video codec, and says whether only some devices decode it.
+func profile(codec string) (name string, limited bool) {
+	for _, p := range profiles {
+		if strings.HasPrefix(strings.ToLower(codec), p.prefix) {
+			return p.name, false
+		}
 	}
-	return fmt.Sprintf("number %d", idc)
+	for prefix, name := range map[string]string{"avc1.6e": "High 10, with 10 bits a sample", "avc1.7a": "High 4:2:2", "avc1.f4": "High 4:4:4", "avc1.2c": "CAVLC 4:4:4"} {
+		if strings.HasPrefix(strings.ToLower(codec), prefix) {
+			return name, true
+		}
+	}
+	return "one with more colours or bits than 4:2:0 with 8", true
 }
 
 // timingRules judge when frames are to be shown.

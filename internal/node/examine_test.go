@@ -16,6 +16,7 @@ import (
 	"headwater.stream/ingest"
 	"headwater.stream/internal/doctor"
 	"headwater.stream/internal/media"
+	"headwater.stream/packager/cmaf"
 )
 
 // Sizes of what a healthy encoder sends: 30 pictures a second of 8 kB, key frames of five times that, sound of 128 kbit/s.
@@ -400,4 +401,18 @@ func TestResponseTime(t *testing.T) {
 		}
 		r.t.Error("the latency has no response time")
 	})
+}
+
+// TestRepairsAreCounted: the doctor knows every kind of repair by the packager's name for it.
+func TestRepairsAreCounted(t *testing.T) {
+	m := doctor.NewMeter(doctor.Config{})
+	m.Start(0, []media.Track{faultAudio(48000)})
+	m.Sample(0, &media.Sample{Sync: true})
+	for _, kind := range []cmaf.RepairKind{cmaf.RepairFrameTime, cmaf.RepairAudioFill, cmaf.RepairAudioDrop, cmaf.RepairNoKeyframe, cmaf.RepairForcedCut, cmaf.RepairFrameRate,
+		cmaf.RepairTimeJump, cmaf.RepairDrift, cmaf.RepairTrackStall, cmaf.RepairTrackReturn, cmaf.RepairOverflow, cmaf.RepairEmpty} {
+		m.Repaired(0, string(kind), -time.Second)
+		if c := m.Measure(0).Repairs[string(kind)]; c.N != 1 || c.Most != time.Second {
+			t.Errorf("%s: %+v", kind, c)
+		}
+	}
 }
