@@ -119,6 +119,9 @@ func (r *Recorder) confirm(rec *recording, kept []media.Segment, ended bool) err
 			continue
 		}
 		fate, reason := r.src.Fate(rec.name, s)
+		if err := r.dir.Condemned(rec.name, s); err != nil && fate == timeline.FateKept {
+			fate, reason = timeline.FateLost, timeline.ReasonOf(err)
+		}
 		if fate != timeline.FateLost {
 			continue
 		}

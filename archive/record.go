@@ -169,7 +169,13 @@ func (r *Recorder) write(v *media.View) error {
 	}
 	info := r.dir.Info()
 	info.Ended = true
-	return r.dir.SaveInfo(info)
+	if err := r.dir.SaveInfo(info); err != nil {
+		for _, rec := range r.rends { // it may be that a sync failed: all are looked at again
+			rec.confirmed = 0
+		}
+		return err
+	}
+	return nil
 }
 
 // savedHeader tells which header the directory has.

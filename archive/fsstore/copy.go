@@ -264,6 +264,9 @@ func (c *copier) place(h *timeline.Header, st timeline.State) {
 // finish writes what makes it an asset directory, asset.json last.
 func (c *copier) finish(h timeline.Header, st timeline.State, first uint64) (archive.Info, error) {
 	info := archive.Info{ManifestName: c.src.info.ManifestName, First: first, Ended: !c.opt.Tail || c.src.info.Ended}
+	if !info.Ended { // whether the machine has stopped since is for who ends it to look at
+		info.Boot, info.Clean = c.src.info.Boot, c.src.info.Clean
+	}
 	if info.Ended && c.opt.Manifests != nil {
 		st.Header = h
 		a, err := archive.NewAsset(c.src, st, info)

@@ -124,6 +124,11 @@ func (d *Dir) saveHeader(name string) error {
 // SaveInfo implements archive.Dir.
 func (d *Dir) SaveInfo(i archive.Info) (err error) {
 	defer d.mark(&err)
+	if i.Ended { // nobody looks again at what was written last
+		if err := d.settle(); err != nil {
+			return err
+		}
+	}
 	d.mu.Lock()
 	d.info = i
 	d.info.Clean = false
@@ -132,6 +137,21 @@ func (d *Dir) SaveInfo(i archive.Info) (err error) {
 		return err
 	}
 	return d.saveHeader(archive.HeaderCopyName)
+}
+
+// settle has all that was written on the disk.
+func (d *Dir) settle() error {
+	if err := d.sync.flush(); err != nil {
+		return err
+	}
+	for name, r := range d.rends {
+		if d.sync.pardon(d.path(path.Join(name, indexName))) || r.stale {
+			if err := d.rewriteIndex(name, r); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // Info implements archive.Dir.
@@ -275,7 +295,7 @@ func (d *Dir) Seal(name string, s media.Segment) (err error) {
 		}
 		sum = 0
 	case !known:
-		if sum, err = d.checksum(name, s); err != nil {
+		if sum, err = d.adopt(name, s); err != nil {
 			return err
 		}
 	}
@@ -305,6 +325,21 @@ func (d *Dir) timescale(name string) uint32 {
 		}
 	}
 	return 1
+}
+
+// adopt returns the checksum of a segment's file that others have written, and has it synced: its record is not to be on the
+// disk without it. Where each part is synced before it is announced that has been done.
+func (d *Dir) adopt(name string, s media.Segment) (sum uint32, err error) {
+	if sum, err = d.checksum(name, s); err != nil || d.sync.store.opt.Sync == 0 {
+		return sum, err
+	}
+	f, err := d.root.Open(segmentName(name, s))
+	if err != nil {
+		return 0, err
+	}
+	err = d.sync.file(f, name)
+	d.sync.done(f)
+	return sum, err
 }
 
 // checksum reads a segment's file, which must have the segment's size; what a crash left behind it is cut off.
@@ -361,13 +396,18 @@ func (d *Dir) Drop(name string, below uint64) (err error) {
 			if err := d.remove(segmentName(name, s)); err != nil {
 				return errors.Join(append(errs, err)...)
 			}
-			if d.sync.pardon(d.path(segmentName(name, s))) {
-				_ = d.remove(segmentName(name, s) + badSuffix)
-			}
+			d.pardon(segmentName(name, s))
 		}
 		r.kept, r.sums = r.kept[1:], r.sums[1:]
 	}
 	return errors.Join(append(errs, d.compact(name, r))...)
+}
+
+// pardon forgets that a file was condemned, because it is gone or another takes its place.
+func (d *Dir) pardon(file string) {
+	if d.sync.pardon(d.path(file)) {
+		_ = d.remove(file + badSuffix)
+	}
 }
 
 // Discard implements archive.Dir.

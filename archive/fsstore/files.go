@@ -9,7 +9,6 @@ import (
 	"os"
 	"path"
 	"strings"
-	"time"
 
 	"headwater.stream/archive"
 	"headwater.stream/internal/media"
@@ -79,7 +78,7 @@ func (d *Dir) put(name string, fill func(io.Writer) error) error {
 	if err := d.root.Rename(temp, name); err != nil {
 		return errors.Join(err, d.remove(temp))
 	}
-	d.sync.pardon(d.path(name))
+	d.pardon(name)
 	return d.sync.store.syncDir(d.root, path.Dir(name))
 }
 
@@ -129,6 +128,11 @@ func (d *Dir) Link(src timeline.Spool, rendition string, s media.Segment) (err e
 		}
 		if err == nil || errors.Is(err, fs.ErrExist) {
 			d.sync.dir(rendition)
+			if d.sync.store.opt.Sync == 0 {
+				if err := d.sync.flushDirs(); err != nil {
+					return err
+				}
+			}
 			is, err := d.root.Lstat(name)
 			if err != nil || s.Size == 0 || is.Size() == int64(s.Size) {
 				return err
@@ -216,9 +220,17 @@ func (d *Dir) load(swept bool) (st timeline.State, ok bool, err error) {
 			}
 			r.Inits[k].Body, d.inits[name] = body, same
 		}
-		if err := d.loadRendition(&st, r, swept, st.Lost && !info.Ended, log); err != nil {
+		if err := d.loadRendition(&st, r, swept, log); err != nil {
 			return st, false, err
 		}
+	}
+	if st.Lost = st.Lost && !info.Ended; st.Lost {
+		d.distrust(&st, h, swept)
+	}
+	for _, r := range h.Renditions {
+		files := d.rends[r.Name]
+		n := len(files.kept)
+		st.Segments[r.Name], st.Sums[r.Name] = files.kept[:n:n], files.sums[:n:n]
 	}
 	if st.Events, d.events, _, err = readEvents(d.root); err != nil {
 		return st, false, err
@@ -227,8 +239,8 @@ func (d *Dir) load(swept bool) (st timeline.State, ok bool, err error) {
 	return st, true, nil
 }
 
-// loadRendition adds what there is of a rendition to st; with verify the end of its index is not trusted.
-func (d *Dir) loadRendition(st *timeline.State, r *timeline.HeaderRendition, swept, verify bool, log *slog.Logger) (err error) {
+// loadRendition reads what there is of a rendition.
+func (d *Dir) loadRendition(st *timeline.State, r *timeline.HeaderRendition, swept bool, log *slog.Logger) (err error) {
 	files, err := d.rendition(r.Name, r.Timescale)
 	if err != nil {
 		return err
@@ -246,31 +258,7 @@ func (d *Dir) loadRendition(st *timeline.State, r *timeline.HeaderRendition, swe
 			return err
 		}
 	}
-	if verify {
-		d.verify(r.Name, files, r.Timescale)
-	}
-	n := len(files.kept)
-	st.Segments[r.Name], st.Sums[r.Name] = files.kept[:n:n], files.sums[:n:n]
 	return nil
-}
-
-// verifySpan is how much of the end of an index is not trusted after the machine stopped, beside two sync intervals.
-const verifySpan = time.Minute
-
-// verify makes gaps of those of the newest segments that the disk does not have as the index says: the disk may have got
-// the record and not the bytes.
-func (d *Dir) verify(name string, r *rendition, scale uint32) {
-	span := media.Ticks(verifySpan+2*d.sync.store.opt.Sync, scale)
-	for i := len(r.kept) - 1; i >= 0 && span > 0; i-- {
-		s := &r.kept[i]
-		span -= s.Duration
-		if s.Gap {
-			continue
-		}
-		if sum, err := d.checksum(name, *s); err != nil || sum != r.sums[i] {
-			d.lost(name, r, i, media.GapPowerLoss)
-		}
-	}
 }
 
 // lost makes a gap of a segment whose file is not what its record says. The file, if there is one, is kept: the record
@@ -297,6 +285,7 @@ func (d *Dir) sweep(name string, r *rendition, missing bool) (unsealed []media.S
 	if n := len(r.kept); n > 0 {
 		low, high = r.kept[0].Number, r.kept[n-1].Number+1
 	}
+	var old []string
 	there, bad := make([]bool, high-low), map[string]bool{}
 	for _, file := range names {
 		if segment, ok := strings.CutSuffix(file, badSuffix); ok {
@@ -318,6 +307,13 @@ func (d *Dir) sweep(name string, r *rendition, missing bool) (unsealed []media.S
 			unsealed = append(unsealed, media.Segment{Number: ref.Number, Epoch: ref.Epoch})
 		case segment && ref.Number >= low && ref.Epoch == r.kept[ref.Number-low].Epoch:
 			there[ref.Number-low] = true
+		case segment && ref.Number >= low && !r.damaged: // it was rescued, and has another name now
+			old = append(old, path.Join(name, file))
+		}
+	}
+	if len(old) > 0 && d.sync.flush() == nil { // the disk has what it was rescued to
+		for _, file := range old {
+			_ = d.remove(file)
 		}
 	}
 	for i := range r.kept {

@@ -17,7 +17,7 @@ type syncer struct {
 	root  *os.Root
 	store *Store
 
-	flushing sync.Mutex // held while the disk works, never by the writer
+	flushing chan struct{} // holds a token while the disk works; never the writer's
 
 	mu     sync.Mutex
 	dirty  map[*os.File]bool
@@ -31,7 +31,7 @@ type syncer struct {
 }
 
 func newSyncer(root *os.Root, store *Store) *syncer {
-	return &syncer{root: root, store: store, dirty: map[*os.File]bool{}, dirs: map[string]bool{}, bad: map[string]error{}}
+	return &syncer{root: root, store: store, flushing: make(chan struct{}, 1), dirty: map[*os.File]bool{}, dirs: map[string]bool{}, bad: map[string]error{}}
 }
 
 // condemned returns why a file cannot be trusted, nil if it can.
@@ -84,22 +84,40 @@ const manyFiles = 16
 
 // syncAll syncs what directories have to be synced.
 func (s *Store) syncAll(list []*syncer) {
-	batches, files := make([]batch, len(list)), 0
-	for i, y := range list {
-		y.flushing.Lock()
-		batches[i] = y.take()
-		files += len(batches[i].dirty)
+	files := 0
+	for _, y := range list {
+		y.mu.Lock()
+		files += len(y.dirty)
+		y.mu.Unlock()
 	}
-	// Which file an error is about a sync of each tells: the kernel remembers it for both.
-	whole := files >= manyFiles && s.opt.Fault == nil && syncFileSystem(s.dir) == nil
+	if files >= manyFiles && s.opt.Fault == nil {
+		s.syncWhole(list)
+		return
+	}
+	for _, y := range list {
+		if err := y.flush(); err != nil {
+			s.opt.Log.Error("syncing to disk", "dir", y.root.Name(), "err", err)
+		}
+	}
+}
+
+// syncWhole syncs the file system once for all, and each file when that fails: which one an error is about a sync of each
+// tells, because the kernel remembers it for both.
+func (s *Store) syncWhole(list []*syncer) {
+	batches := make([]batch, len(list))
 	for i, y := range list {
-		if whole {
+		y.flushing <- struct{}{}
+		batches[i] = y.take()
+	}
+	done := syncFileSystem(s.dir) == nil
+	for i, y := range list {
+		if done {
 			batches[i].dirty, batches[i].dirs = nil, nil
 		}
 		if err := y.settle(batches[i]); err != nil {
 			s.opt.Log.Error("syncing to disk", "dir", y.root.Name(), "err", err)
 		}
-		y.flushing.Unlock()
+		<-y.flushing
 	}
 }
 
@@ -117,12 +135,7 @@ func (s *syncer) file(f *os.File, dir string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.dirty[f] = true
-	if !s.listed {
-		s.listed = true
-		s.store.mu.Lock()
-		s.store.syncers[s] = true
-		s.store.mu.Unlock()
-	}
+	s.list()
 	err := s.failed
 	s.failed = nil
 	return err
@@ -133,6 +146,18 @@ func (s *syncer) dir(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.dirs[name] = true
+	s.list()
+}
+
+// list makes the loop know it; s.mu is held.
+func (s *syncer) list() {
+	if s.listed {
+		return
+	}
+	s.listed = true
+	s.store.mu.Lock()
+	s.store.syncers[s] = true
+	s.store.mu.Unlock()
 }
 
 // done closes f after its last sync.
@@ -174,8 +199,8 @@ func (s *syncer) take() batch {
 
 // flush syncs all that is dirty.
 func (s *syncer) flush() error {
-	s.flushing.Lock()
-	defer s.flushing.Unlock()
+	s.flushing <- struct{}{}
+	defer func() { <-s.flushing }()
 	return s.settle(s.take())
 }
 

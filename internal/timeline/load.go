@@ -33,15 +33,17 @@ func (t *Timeline) load(spool Spool) error {
 	}
 	for _, r := range t.rends {
 		for _, seg := range st.Unsealed[r.name] {
-			t.recover(spool, r, seg)
+			if !st.Lost {
+				t.recover(spool, r, seg)
+			}
 		}
 		t.spooler.settle(r.name, r.next)
 	}
-	// The renditions may have been interrupted at different numbers; the gaps go to the spool once it runs.
-	top := uint64(0)
-	for _, r := range t.rends {
-		top = max(top, r.next)
+	if st.Lost {
+		t.rescue(spool, st.Unsealed)
 	}
+	// The renditions may have been interrupted at different numbers; the gaps go to the spool once it runs.
+	t.level()
 	none := true
 	for _, r := range t.rends {
 		none = none && len(r.sealed) == 0
@@ -50,14 +52,8 @@ func (t *Timeline) load(spool Spool) error {
 		for _, r := range t.rends {
 			r.next = max(r.next, st.Header.Reserved)
 		}
-		top = 0
 	} else if st.Lost { // numbers that may have been announced are not given out again (invariant I1, I3)
-		top = max(top, st.Header.Reserved)
-	}
-	for _, r := range t.rends {
-		for r.next < top {
-			t.gap(r)
-		}
+		t.bridge(st.Header.Reserved)
 	}
 	for _, r := range t.rends {
 		t.restoreParts(spool, r)
@@ -98,6 +94,35 @@ func (t *Timeline) recover(spool Spool, r *rendition, seg media.Segment) {
 	r.next = seg.Number + 1
 }
 
+// level brings every rendition to the same number.
+func (t *Timeline) level() {
+	top := uint64(0)
+	for _, r := range t.rends {
+		top = max(top, r.next)
+	}
+	for _, r := range t.rends {
+		for r.next < top {
+			t.gap(r)
+		}
+	}
+}
+
+// bridge makes gaps up to a number. They last as long as the machine was away, but leave room in the list for what was before,
+// which recordings are to find there.
+func (t *Timeline) bridge(number uint64) {
+	lead := t.rends[0]
+	if len(lead.sealed) == 0 || lead.next >= number {
+		return
+	}
+	away := t.opt.Now().Sub(t.header.Anchor) - media.Duration(lead.sealed[len(lead.sealed)-1].End(), lead.scale)
+	length := min(t.opt.Window/2, max(away, 0)) / time.Duration(number-lead.next)
+	for _, r := range t.rends {
+		for r.next < number {
+			t.gapWithin(r, max(length.Truncate(time.Millisecond), time.Millisecond))
+		}
+	}
+}
+
 // restoreParts reads the parts of the newest segments again: they were announced and are to be served.
 func (t *Timeline) restoreParts(spool Spool, r *rendition) {
 	if !t.header.Parts {
@@ -110,6 +135,9 @@ func (t *Timeline) restoreParts(spool Spool, r *rendition) {
 			continue
 		}
 		keep -= media.Duration(seg.Duration, r.scale)
+		if r.parts[i] != nil {
+			continue // it was rescued
+		}
 		parts, err := spool.Recover(r.name, seg, true)
 		if err != nil {
 			r.sealed[i].Gap, r.sealed[i].Size, r.sealed[i].Reason = true, 0, ReasonOf(err)
@@ -124,8 +152,6 @@ func (t *Timeline) restoreParts(spool Spool, r *rendition) {
 			}
 		}
 		r.parts[i] = parts
-	}
-	for _, parts := range r.parts {
-		r.live = append(r.live, parts...)
+		r.live = append(parts[:len(parts):len(parts)], r.live...)
 	}
 }

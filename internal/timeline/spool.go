@@ -39,7 +39,8 @@ type State struct {
 	Sums     map[string][]uint32        // CRC-32C of each of Segments, 0: not known; nil where the spool has none
 	Unsealed map[string][]media.Segment // segment files without an index record, ascending: only Number and Epoch are set
 	Events   []media.Event              // timed metadata, in the order announced
-	// Lost tells that the machine stopped without the spool being closed: what was written last may be gone.
+	// Lost tells that the machine stopped without the spool being closed: what was written last may be gone. Segments then ends
+	// with the last number that all renditions have whole; files of higher ones are in Unsealed, perhaps several of a number.
 	Lost bool
 }
 

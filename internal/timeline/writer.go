@@ -43,20 +43,34 @@ func (t *Timeline) Begin(names []string, inits []media.Init, at time.Duration) (
 	if err := t.end(); err != nil { // a writer that did not end its range
 		return 0, err
 	}
-	start, first, used := max(at, 0), t.header.Number, false
+	start := max(at, 0)
 	for _, r := range t.rends {
 		if n := len(r.sealed); n > 0 {
 			start = max(start, media.Duration(r.sealed[n-1].End(), r.scale))
+		}
+	}
+	// Whole milliseconds, so that a DASH Period starts exactly where its media does: players have stood still over less.
+	start = (start + time.Millisecond - 1).Truncate(time.Millisecond)
+	if err := t.begin(names, inits, start); err != nil {
+		return 0, err
+	}
+	t.publish()
+	return start, nil
+}
+
+// begin opens a range at a media time. t.mu is held.
+func (t *Timeline) begin(names []string, inits []media.Init, start time.Duration) error {
+	first, used := t.header.Number, false
+	for _, r := range t.rends {
+		if n := len(r.sealed); n > 0 {
 			used = used || r.sealed[n-1].Disc == t.header.Disc // a range that got no segment does not count
 		}
 		first = max(first, r.next)
 	}
-	// Whole milliseconds, so that a DASH Period starts exactly where its media does: players have stood still over less.
-	start = (start + time.Millisecond - 1).Truncate(time.Millisecond)
 	// An epoch is the Unix time at which the range begins, and above every one before it.
 	t.header.Epoch = max(t.header.Epoch+1, uint32(t.header.Anchor.Add(start).Unix()))
 	t.header.Number = first
-	t.header.Reserved = first + reserve
+	t.header.Reserved = max(t.header.Reserved, first+reserve)
 	if used {
 		t.header.Disc++
 	}
@@ -68,15 +82,14 @@ func (t *Timeline) Begin(names []string, inits []media.Init, at time.Duration) (
 	for i, name := range names {
 		r := t.rendition(name, inits[i].Track.Kind, first)
 		if r.kind != inits[i].Track.Kind {
-			return 0, fmt.Errorf("timeline: rendition %s cannot change from %v to %v", name, r.kind, inits[i].Track.Kind)
+			return fmt.Errorf("timeline: rendition %s cannot change from %v to %v", name, r.kind, inits[i].Track.Kind)
 		}
 		r.addInit(inits[i], t.header.Epoch)
 		r.joined, r.hint = true, media.PartID{Epoch: t.header.Epoch, Number: first}
 		t.slots = append(t.slots, r)
 	}
 	t.spooler.submit(op{kind: opHeader, header: t.snapshotHeader()}, headerBound)
-	t.publish()
-	return start, nil
+	return nil
 }
 
 // rendition returns the one with that name, making it if it is new: its first segment is number first then.
@@ -116,7 +129,13 @@ func (t *Timeline) Part(i int, p media.Part, last bool) error {
 	if t.closed {
 		return ErrClosed
 	}
-	r := t.slots[i]
+	t.part(t.slots[i], p, last)
+	t.publish()
+	return nil
+}
+
+// part is Part without a View. t.mu is held.
+func (t *Timeline) part(r *rendition, p media.Part, last bool) {
 	in := &r.inits[len(r.inits)-1]
 	p = rescalePart(p, in.Track.Timescale, r.scale)
 	seg := media.Segment{Number: r.next, Start: p.Start, Epoch: t.header.Epoch, Init: in.ID, Disc: t.header.Disc, First: r.next == t.header.Number, KeySize: p.KeySize}
@@ -140,8 +159,6 @@ func (t *Timeline) Part(i int, p media.Part, last bool) error {
 	if last {
 		r.hint = media.PartID{Epoch: seg.Epoch, Number: seg.Number + 1}
 	}
-	t.publish()
-	return nil
 }
 
 // Cut seals the open segment. Renditions that have nothing for its number get a gap.
@@ -194,18 +211,12 @@ func (t *Timeline) end() error {
 
 // settle seals what is open and brings every rendition to the same number.
 func (t *Timeline) settle() {
-	top := uint64(0)
 	for _, r := range t.rends {
 		if r.open != nil {
 			t.seal(r)
 		}
-		top = max(top, r.next)
 	}
-	for _, r := range t.rends {
-		for r.next < top {
-			t.gap(r)
-		}
-	}
+	t.level()
 }
 
 // seal moves the open segment among the sealed ones.
@@ -225,14 +236,17 @@ func (t *Timeline) seal(r *rendition) {
 
 // gap adds a segment without media for the next number: as long as the one another rendition has there, or as the one
 // before it.
-func (t *Timeline) gap(r *rendition) {
+func (t *Timeline) gap(r *rendition) { t.gapWithin(r, time.Hour) } // longer than any segment
+
+// gapWithin is gap with a limit to what is as long as the segment before it.
+func (t *Timeline) gapWithin(r *rendition, limit time.Duration) {
 	seg := media.Segment{Number: r.next, Epoch: t.header.Epoch, Disc: t.header.Disc, First: r.next == t.header.Number, Gap: true}
 	if n := len(r.inits); n > 0 {
 		seg.Init = r.inits[n-1].ID
 	}
 	if n := len(r.sealed); n > 0 {
 		before := r.sealed[n-1]
-		seg.Start, seg.Duration = before.End(), before.Duration
+		seg.Start, seg.Duration = before.End(), min(before.Duration, media.Ticks(limit, r.scale))
 	}
 	for _, o := range t.rends {
 		if o == r || len(o.sealed) == 0 || o.sealed[0].Number > r.next || o.sealed[len(o.sealed)-1].Number < r.next {
