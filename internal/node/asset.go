@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"slices"
@@ -25,34 +26,69 @@ type asset struct {
 	shown atomic.Pointer[shown] // what viewers get; nil until it is known
 	used  atomic.Int64          // when it was asked for last, Unix seconds
 
-	mu     sync.Mutex
+	// files holds a token for who opens, closes or removes the directory. It is held over I/O: whoever must not wait for the
+	// disk does not take it.
+	files chan struct{}
+
+	mu     sync.Mutex     // held for microseconds
 	output *output        // that records it, nil when none does
-	gone   bool           // deleted while the end of its recording was written
+	gone   bool           // it is deleted
 	replay *archive.Asset // that is open, nil when none is
 }
+
+func newAsset(s archive.Store, known *filteredChannels, log *slog.Logger) *asset {
+	return &asset{store: s, known: known, log: log, files: make(chan struct{}, 1)}
+}
+
+// take takes the token of the files, which release gives back.
+func (a *asset) take(ctx context.Context) error {
+	select {
+	case a.files <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (a *asset) release() { <-a.files }
 
 // errNoMedia says that an asset has nothing to play.
 var errNoMedia = errors.New("the asset has no recording yet")
 
 // open returns what viewers of the asset get.
-func (a *asset) open(now time.Time) (*shown, error) {
+func (a *asset) open(ctx context.Context, now time.Time) (*shown, error) {
 	a.used.Store(now.Unix())
 	if c := a.shown.Load(); c != nil {
 		return c, nil
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
+	if err := a.take(ctx); err != nil {
+		return nil, err
+	}
+	defer a.release()
 	if c := a.shown.Load(); c != nil {
 		return c, nil
 	}
-	if a.output != nil {
+	if a.recorded() {
 		return nil, errNoMedia // its event has not come up
 	}
 	return a.openReplay(nil)
 }
 
-// openReplay opens the directory; after is what viewers have had so far, nil if nothing. a.mu is held.
+// recorded reports whether an output records it.
+func (a *asset) recorded() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.output != nil
+}
+
+// openReplay opens the directory; after is what viewers have had so far, nil if nothing. The files are the caller's.
 func (a *asset) openReplay(after *shown) (*shown, error) {
+	a.mu.Lock()
+	gone := a.gone
+	a.mu.Unlock()
+	if gone { // or the directory would be made again
+		return nil, errNoMedia
+	}
 	dir, err := a.store.Open(a.spec.Load().Container)
 	if err != nil {
 		return nil, err
@@ -66,17 +102,24 @@ func (a *asset) openReplay(after *shown) (*shown, error) {
 		return nil, err
 	}
 	r.OnDamage(func(err error) { a.log.Error("damage; see 'headwater asset check'", "err", err) })
-	a.replay = r
 	c := show(r, 0, after, a.known)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.replay = r
 	a.shown.Store(c)
 	return c, nil
 }
 
 // unfinished reports whether the asset has a recording that was begun and has not ended, and nobody makes.
-func (a *asset) unfinished() (bool, error) {
+func (a *asset) unfinished(ctx context.Context) (bool, error) {
+	if err := a.take(ctx); err != nil {
+		return false, err
+	}
+	defer a.release()
 	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.output != nil || a.replay != nil {
+	used := a.output != nil || a.replay != nil
+	a.mu.Unlock()
+	if used {
 		return false, nil
 	}
 	dir, err := a.store.Open(a.spec.Load().Container)
@@ -90,37 +133,51 @@ func (a *asset) unfinished() (bool, error) {
 // idle is how long a replay stays open without being asked for: it costs a descriptor and 48 bytes per segment.
 const idle = 10 * time.Minute
 
-// rest lets go of a replay that nobody has asked for lately; the next viewer opens it again.
-func (a *asset) rest(now time.Time) {
-	if now.Sub(time.Unix(a.used.Load(), 0)) < idle {
-		return
-	}
-	if err := a.close(); err != nil {
-		a.log.Error("closing an idle replay", "err", err)
-	}
+// rested reports whether nobody has asked for the asset lately. Its replay is let go of then; the next viewer opens it again.
+func (a *asset) rested(now time.Time) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.replay != nil && now.Sub(time.Unix(a.used.Load(), 0)) >= idle
 }
 
-// abandon stops a recording whose end the disk has not taken yet: the asset is deleted.
+// abandon says that the asset is deleted. A recording whose end the disk has not taken yet stops.
 func (a *asset) abandon() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.gone = true
 	if a.output != nil {
-		a.gone = true
 		a.output.cancel()
 	}
 }
 
+// remove removes the files.
+func (a *asset) remove(ctx context.Context) error {
+	if err := a.close(ctx); err != nil {
+		a.log.Error("closing the asset", "err", err)
+	}
+	if err := a.take(ctx); err != nil {
+		return err
+	}
+	defer a.release()
+	return a.store.Remove(a.spec.Load().Container)
+}
+
 // close lets go of the directory of a replay.
-func (a *asset) close() error {
+func (a *asset) close(ctx context.Context) error {
+	if err := a.take(ctx); err != nil {
+		return err
+	}
+	defer a.release()
 	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.replay == nil {
+	r := a.replay
+	if a.replay = nil; r != nil {
+		a.shown.Store(nil)
+	}
+	a.mu.Unlock()
+	if r == nil {
 		return nil
 	}
-	a.shown.Store(nil)
-	err := a.replay.Close()
-	a.replay = nil
-	return err
+	return r.Close()
 }
 
 // manifests makes the files that let an ended asset play from any file server.
@@ -148,7 +205,9 @@ func (r *runtime) AssetTracks(id string) ([]control.RecordedTrack, error) {
 	if a == nil || a.spec.Load().ManifestName == "" {
 		return nil, nil
 	}
-	c, err := a.open(r.clock.now())
+	ctx, cancel := context.WithTimeout(r.ctx, waitTimeout)
+	defer cancel()
+	c, err := a.open(ctx, r.clock.now())
 	if errors.Is(err, errNoMedia) {
 		return nil, nil
 	}

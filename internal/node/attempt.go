@@ -7,14 +7,46 @@ import (
 	"time"
 )
 
-// attempts keeps what a disk that hangs holds up from being begun twice.
+// attempts keeps what a disk that hangs holds up from being begun twice, and from being waited for again and again.
 type attempts struct {
-	mu   sync.Mutex
-	busy map[string]bool
+	mu    sync.Mutex
+	busy  map[string]bool
+	hangs bool // something took too long since renew
 }
 
-// attempt runs f, which may hang with the disk, and returns what it returns, or an error when it takes longer than
-// waitTimeout; f goes on then, and undo gets what comes of it. Nothing else is begun under the same id meanwhile.
+// waitTimeout bounds what the control plane waits for one resource: a disk that hangs holds up no answer for longer than 5 s.
+// Once it has, the others of the same call are given hangTimeout.
+const (
+	waitTimeout = 4 * time.Second
+	hangTimeout = 250 * time.Millisecond
+)
+
+// renew gives the disk its time again.
+func (a *attempts) renew() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.hangs = false
+}
+
+// patience is how long to wait for the disk.
+func (a *attempts) patience() time.Duration {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.hangs {
+		return hangTimeout
+	}
+	return waitTimeout
+}
+
+// late notes that the disk took too long.
+func (a *attempts) late() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.hangs = true
+}
+
+// attempt runs f, which may hang with the disk, and returns what it returns, or an error when it takes longer than there is
+// patience for; f goes on then, and undo gets what comes of it. Nothing else is begun under the same id meanwhile.
 func attempt[T any](ctx context.Context, a *attempts, id, what string, f func() (T, error), undo func(T)) (T, error) {
 	var none T
 	a.mu.Lock()
@@ -45,14 +77,16 @@ func attempt[T any](ctx context.Context, a *attempts, id, what string, f func() 
 			}
 		}
 	}()
-	t := time.NewTimer(waitTimeout)
+	wait := a.patience()
+	t := time.NewTimer(wait)
 	defer t.Stop()
 	select {
 	case r := <-done:
 		return r.v, r.err
 	case <-t.C:
 		close(late)
-		return none, fmt.Errorf("%s takes longer than %v", what, waitTimeout)
+		a.late()
+		return none, fmt.Errorf("%s takes longer than %v", what, wait)
 	case <-ctx.Done():
 		close(late)
 		return none, ctx.Err()

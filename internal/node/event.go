@@ -349,7 +349,3 @@ func describe(tracks []media.Track) []string {
 }
 
 var _ ingest.Session = (*session)(nil)
-
-// waitTimeout bounds what the control plane waits for one resource: a disk that hangs holds up no answer for longer than
-// 5 s.
-const waitTimeout = 4 * time.Second

@@ -24,15 +24,19 @@ type output struct {
 	event   *event
 	budget  *budget
 	cancel  context.CancelFunc
-	done    chan struct{}
+	done    chan struct{} // closed when nothing is written any more
+	paused  bool          // it is to go on at the next start; guarded by asset.mu
+	closed  chan error    // gets what close returns; nil before finish and pause, the runtime's
 }
 
 // startOutput starts, or after a restart resumes, recording e into a.
 func startOutput(ctx context.Context, spec control.OutputSpec, e *event, a *asset, b *budget, m *metrics, log *slog.Logger) (*output, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.output != nil {
-		return nil, fmt.Errorf("asset is recorded by output %q already", a.output.spec.Name)
+	if err := a.take(ctx); err != nil {
+		return nil, err
+	}
+	defer a.release()
+	if a.recorded() {
+		return nil, errors.New("the asset is recorded by another output already")
 	}
 	dir, err := a.store.Open(a.spec.Load().Container)
 	if err != nil {
@@ -52,14 +56,17 @@ func startOutput(ctx context.Context, spec control.OutputSpec, e *event, a *asse
 		n, reached := e.reached(spec.SnapTime, e.tl.View())
 		first, waits = n, !reached
 	}
+	ctx, o.cancel = context.WithCancel(ctx)
 	if !waits {
-		if err := o.begin(e, first); err != nil {
+		if err := o.begin(ctx, e, first); err != nil {
+			o.cancel()
 			return nil, errors.Join(err, dir.Close())
 		}
 	}
-	ctx, o.cancel = context.WithCancel(ctx)
-	go o.run(ctx, e, waits)
+	a.mu.Lock()
 	a.output = o
+	a.mu.Unlock()
+	go o.run(ctx, e, waits)
 	return o, nil
 }
 
@@ -71,11 +78,11 @@ func (o *output) run(ctx context.Context, e *event, waits bool) {
 		if err != nil {
 			return // ended before it began
 		}
-		o.asset.mu.Lock()
-		if ctx.Err() == nil {
-			err = o.begin(e, first)
+		if err := o.asset.take(ctx); err != nil {
+			return
 		}
-		o.asset.mu.Unlock()
+		err = o.begin(ctx, e, first)
+		o.asset.release()
 		if err != nil {
 			o.metrics.recordErrors.Inc()
 			o.log.Error("starting the recording", "err", err)
@@ -89,9 +96,9 @@ func (o *output) run(ctx context.Context, e *event, waits bool) {
 	}
 }
 
-// begin makes the recorder; first is the first segment's number, 0 for the one that is open now. asset.mu is held.
-func (o *output) begin(e *event, first uint64) (err error) {
-	o.rec, err = archive.NewRecorder(e.tl, e.dir, o.dir, archive.RecorderOptions{
+// begin makes the recorder; first is the first segment's number, 0 for the one that is open now. The files are the caller's.
+func (o *output) begin(ctx context.Context, e *event, first uint64) error {
+	rec, err := archive.NewRecorder(e.tl, e.dir, o.dir, archive.RecorderOptions{
 		ManifestName: o.spec.ManifestName, First: first, Window: o.spec.ArchiveWindow, Rewind: o.spec.RewindWindow, Manifests: manifests,
 		Admit: func(has, more int64) error {
 			return o.budget.admit(o.asset.spec.Load().Container, has, more, e.clock.now())
@@ -111,9 +118,14 @@ func (o *output) begin(e *event, first uint64) (err error) {
 		return err
 	}
 	e.recovered(o.alarmName(), o.dir.Repairs())
-	s := show(o.rec, cmp.Or(o.spec.RewindWindow, o.spec.ArchiveWindow), nil, o.asset.known)
+	s := show(rec, cmp.Or(o.spec.RewindWindow, o.spec.ArchiveWindow), nil, o.asset.known)
 	s.delay = e.delay
-	o.asset.shown.Store(s)
+	o.asset.mu.Lock()
+	defer o.asset.mu.Unlock()
+	if ctx.Err() == nil { // not ended before it began
+		o.rec = rec
+		o.asset.shown.Store(s)
+	}
 	return nil
 }
 
@@ -123,8 +135,9 @@ func (o *output) alarmName() string {
 }
 
 // finish ends the recording; the asset replays then. It returns false when the disk does not take the rest in time: the
-// recording has ended for viewers, who are served from memory, and close is to be called when the rest is written.
-func (o *output) finish(ctx context.Context) (done bool, err error) {
+// recording has ended for viewers, who are served from memory, and the rest is written, and closed gets its error, when the
+// disk answers.
+func (o *output) finish(ctx context.Context, wait time.Duration) (done bool, err error) {
 	o.asset.mu.Lock()
 	if o.rec != nil {
 		o.rec.Finish()
@@ -132,11 +145,12 @@ func (o *output) finish(ctx context.Context) (done bool, err error) {
 		o.cancel()
 	}
 	o.asset.mu.Unlock()
-	t := time.NewTimer(waitTimeout)
+	o.closing()
+	t := time.NewTimer(wait)
 	defer t.Stop()
 	select {
-	case <-o.done:
-		return true, o.close()
+	case err := <-o.closed:
+		return true, err
 	case <-t.C:
 		return false, nil
 	case <-ctx.Done():
@@ -144,28 +158,52 @@ func (o *output) finish(ctx context.Context) (done bool, err error) {
 	}
 }
 
-// close lets the asset replay once the recording is written.
+// closing closes the recording when nothing is written any more, which closed tells.
+func (o *output) closing() {
+	if o.closed != nil {
+		return
+	}
+	o.closed = make(chan error, 1)
+	go func() {
+		<-o.done
+		o.closed <- o.close()
+	}()
+}
+
+// close lets go of the directory, and has the asset replay unless the recording is to go on.
 func (o *output) close() error {
 	a := o.asset
-	a.mu.Lock()
-	defer a.mu.Unlock()
+	if err := a.take(context.Background()); err != nil {
+		return err
+	}
+	defer a.release()
 	o.cancel()
-	a.output = nil
-	o.event.alarm(o.alarmName(), o.event.clock.now(), nil)
-	if err := o.dir.Close(); err != nil {
-		o.log.Error("closing the recording", "err", err)
-	}
-	if a.gone {
-		return nil
-	}
-	// Viewers go over to the replay of the same bytes; those inside the recorder's last View have it to the end.
-	if _, err := a.openReplay(a.shown.Load()); err != nil {
-		a.shown.Store(nil)
-		if !errors.Is(err, errNoMedia) {
-			return err
+	closed := o.dir.Close()
+	a.mu.Lock()
+	stays := !a.gone && !o.paused
+	a.mu.Unlock()
+	var err error
+	if stays {
+		o.event.alarm(o.alarmName(), o.event.clock.now(), nil)
+		if closed != nil {
+			o.log.Error("closing the recording", "err", closed)
+		}
+		// Viewers go over to the replay of the same bytes; those inside the recorder's last View have it to the end.
+		if _, err = a.openReplay(a.shown.Load()); err != nil {
+			a.shown.Store(nil)
+			if errors.Is(err, errNoMedia) {
+				err = nil
+			}
 		}
 	}
-	return nil
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.output = nil
+	if o.paused {
+		a.shown.Store(nil)
+		return closed
+	}
+	return err
 }
 
 // pauseBound is how long a recording may take to pause.
@@ -173,20 +211,19 @@ const pauseBound = time.Second
 
 // pause stops recording without ending it: the process ends and will resume it.
 func (o *output) pause() error {
+	o.asset.mu.Lock()
+	o.paused = true
+	o.asset.mu.Unlock()
 	o.cancel()
+	o.closing()
 	t := time.NewTimer(pauseBound)
 	defer t.Stop()
 	select {
-	case <-o.done:
+	case err := <-o.closed:
+		return err
 	case <-t.C:
 		return fmt.Errorf("the recording of live output %q did not pause: the disk does not answer", o.spec.Name)
 	}
-	a := o.asset
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.output = nil
-	a.shown.Store(nil)
-	return o.dir.Close()
 }
 
 // snapUnit is the unit of outputSnapTime.

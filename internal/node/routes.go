@@ -60,7 +60,7 @@ func (r *runtime) makeRoutes(d control.Desired) *routes {
 }
 
 // Resolve implements origin.Resolver: previews need nothing but a running event; locators need a running endpoint.
-func (r *runtime) Resolve(_ context.Context, q origin.Request) (origin.Served, error) {
+func (r *runtime) Resolve(ctx context.Context, q origin.Request) (origin.Served, error) {
 	t := r.routes.Load()
 	if e := t.previews[q.ID]; e != nil {
 		if q.Name != locator.PreviewName {
@@ -99,7 +99,7 @@ func (r *runtime) Resolve(_ context.Context, q origin.Request) (origin.Served, e
 		q.Protocol == origin.Pictures && !l.spec.HLS && !l.spec.DASH:
 		return origin.Served{}, origin.ErrProtocol
 	}
-	c, err := l.asset.open(now)
+	c, err := l.asset.open(ctx, now)
 	if errors.Is(err, errNoMedia) {
 		return origin.Served{}, origin.ErrNoMedia
 	}

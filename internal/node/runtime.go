@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -75,6 +76,7 @@ func newRuntime(ctx context.Context, c clock, spools spoolStore, assets assetSto
 func (r *runtime) Apply(ctx context.Context, d control.Desired) map[string]error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.attempts.renew()
 	failed := map[string]error{}
 	fail := func(id string, err error) {
 		if err != nil {
@@ -127,12 +129,13 @@ func (r *runtime) endOutputs(ctx context.Context, d control.Desired, fail func(s
 }
 
 func (r *runtime) endOutput(ctx context.Context, id string, o *output) error {
-	done, err := o.finish(ctx)
+	done, err := o.finish(ctx, r.attempts.patience())
 	if err != nil && !done {
 		return err
 	}
 	delete(r.outputs, id)
 	if !done {
+		r.attempts.late()
 		r.ending[id] = o
 		o.log.Error("live output ended; the disk does not take the rest of its recording yet")
 		return nil
@@ -145,9 +148,9 @@ func (r *runtime) endOutput(ctx context.Context, id string, o *output) error {
 func (r *runtime) endLate() {
 	for id, o := range r.ending {
 		select {
-		case <-o.done:
+		case err := <-o.closed:
 			delete(r.ending, id)
-			if err := o.close(); err != nil {
+			if err != nil {
 				o.log.Error("closing the recording", "err", err)
 			}
 		default:
@@ -159,7 +162,7 @@ func (r *runtime) openAssets(d control.Desired) {
 	for _, s := range d.Assets {
 		a := r.byAsset[s.ID]
 		if a == nil {
-			a = &asset{store: r.assets, known: r.filtered, log: r.log.With("asset", s.Name)}
+			a = newAsset(r.assets, r.filtered, r.log.With("asset", s.Name))
 			r.byAsset[s.ID] = a
 		}
 		a.spec.Store(&s)
@@ -201,7 +204,7 @@ func (r *runtime) finishOutputs(ctx context.Context, d control.Desired, fail fun
 		if r.outputs[s.ID] != nil || r.ending[s.ID] != nil || e == nil || a == nil {
 			continue
 		}
-		unfinished, err := a.unfinished()
+		unfinished, err := attempt(ctx, &r.attempts, s.ID, "looking at the recording", func() (bool, error) { return a.unfinished(r.ctx) }, nil)
 		if err == nil && unfinished {
 			var o *output
 			if o, err = r.startOutput(ctx, s, e, a); err == nil {
@@ -287,7 +290,7 @@ func (r *runtime) closeEvents(ctx context.Context, d control.Desired, fail func(
 			e.log.Error("closing the timeline", "err", err)
 		}
 	}
-	names, err := r.spools.List()
+	names, err := attempt(ctx, &r.attempts, "spools", "listing the spools", r.spools.List, nil)
 	if err != nil {
 		r.log.Error("listing the spools", "err", err)
 	}
@@ -312,11 +315,8 @@ func (r *runtime) removeAssets(ctx context.Context, d control.Desired, fail func
 		if exists[id] {
 			continue
 		}
-		if err := a.close(); err != nil {
-			a.log.Error("closing the asset", "err", err)
-		}
 		a.abandon()
-		if err := r.remove(ctx, r.assets, id, a.spec.Load().Container); err != nil {
+		if _, err := attempt(ctx, &r.attempts, id, "removing files", func() (bool, error) { return true, a.remove(r.ctx) }, nil); err != nil {
 			fail(id, err)
 			continue
 		}
@@ -342,13 +342,15 @@ func (r *runtime) rest(ctx context.Context) {
 		}
 		r.mu.Lock()
 		r.endLate()
-		all := make([]*asset, 0, len(r.byAsset))
-		for _, a := range r.byAsset {
-			all = append(all, a)
-		}
+		all := maps.Clone(r.byAsset)
 		r.mu.Unlock()
-		for _, a := range all {
-			a.rest(time.Now())
+		for id, a := range all {
+			if !a.rested(time.Now()) {
+				continue
+			}
+			if _, err := attempt(ctx, &r.attempts, id, "closing an idle replay", func() (bool, error) { return true, a.close(ctx) }, nil); err != nil {
+				a.log.Error("closing an idle replay", "err", err)
+			}
 		}
 	}
 }
@@ -376,13 +378,12 @@ func (r *runtime) close() error {
 	}
 	r.gallery.close()
 	var errs []error
-	for _, o := range r.ending {
-		o.cancel()
-	}
 	errs = append(errs, together(r.outputs, (*output).pause)...)
 	errs = append(errs, together(r.ending, (*output).pause)...)
 	errs = append(errs, together(r.events, (*event).close)...)
-	errs = append(errs, together(r.byAsset, (*asset).close)...)
+	bound, cancel := context.WithTimeout(context.Background(), closeBound)
+	defer cancel()
+	errs = append(errs, together(r.byAsset, func(a *asset) error { return a.close(bound) })...)
 	return errors.Join(errs...)
 }
 
