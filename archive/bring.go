@@ -129,6 +129,7 @@ func (r *Recorder) confirm(rec *recording, kept []media.Segment, ended bool) err
 			if err != nil {
 				return err
 			}
+			r.verifier.set(rec.name, s.Number, 0)
 			continue
 		}
 		if err := r.dir.Discard(rec.name, s); err != nil {

@@ -230,6 +230,7 @@ func (r *Recorder) writeRendition(m *media.Rendition, ended bool) error {
 				return err
 			}
 			rec.floor = first
+			r.verifier.drop(m.Name, first)
 		}
 	}
 	if m.Open != nil && m.Open.Number >= rec.linked && rec.why == media.GapUnknown {
@@ -264,6 +265,7 @@ func (r *Recorder) writeSegment(rec *recording, s media.Segment, tail []media.Pa
 		r.blame(rec, firstReason(rec.why, timeline.ReasonOf(err)))
 		return err
 	}
+	r.verifier.add(rec.name, s.Number, r.dir.Checksum(rec.name, s))
 	if !s.Gap {
 		r.blame(rec, media.GapUnknown)
 	}

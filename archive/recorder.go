@@ -37,6 +37,8 @@ type RecorderOptions struct {
 	// nil: not. Lost is called for each segment that is recorded as a gap because of that.
 	Failed func(error)
 	Lost   func(rendition string, s media.Segment)
+	// Damaged is told of each recorded segment that is asked for and whose file is not what was recorded; nil: nobody.
+	Damaged func(error)
 }
 
 // Recorder is a live output: a Presentation made of a timeline's segments from a given number on, and the asset directory
@@ -48,7 +50,8 @@ type Recorder struct {
 	spool timeline.Spool
 	dir   Dir
 
-	now atomic.Pointer[recorded]
+	now      atomic.Pointer[recorded]
+	verifier *verifier
 
 	mu      sync.Mutex // of what follows; held for microseconds, never over I/O
 	rends   []*recording
@@ -93,7 +96,10 @@ func NewRecorder(src Source, spool timeline.Spool, dir Dir, opt RecorderOptions)
 	if opt.Rewind == 0 || opt.Rewind > opt.Window {
 		opt.Rewind = opt.Window
 	}
-	r := &Recorder{opt: opt, src: src, spool: spool, dir: dir}
+	r := &Recorder{opt: opt, src: src, spool: spool, dir: dir, verifier: newVerifier()}
+	if opt.Damaged != nil {
+		r.verifier.damaged = opt.Damaged
+	}
 	st, ok, err := dir.Resume()
 	if err != nil {
 		return nil, fmt.Errorf("archive: %w", err)
@@ -136,6 +142,7 @@ func (r *Recorder) resume(st timeline.State) {
 		if n := len(rec.segments); n > 0 {
 			rec.next, rec.floor = rec.segments[n-1].Number+1, rec.segments[0].Number
 			rec.confirmed = rec.next
+			r.verifier.know(h.Name, rec.floor, st.Sums[h.Name], n)
 		}
 		r.rends = append(r.rends, rec)
 	}
@@ -178,7 +185,7 @@ func (r *Recorder) Next(ctx context.Context, after uint64) (*media.View, error) 
 	}
 }
 
-// Open opens an object: the source has the newest, the asset directory the rest.
+// Open opens an object: memory has the newest, the asset directory what is recorded, the source's files the rest.
 func (r *Recorder) Open(ctx context.Context, ref media.Ref) (media.Object, error) {
 	v := r.View()
 	m := v.Find(ref.Rendition)
@@ -193,13 +200,25 @@ func (r *Recorder) Open(ctx context.Context, ref media.Ref) (media.Object, error
 		if ref.Kind == media.ObjectSegment && ref.Number >= next && len(kept) > 0 && ref.Number <= kept[len(kept)-1].Number {
 			return r.src.Open(ctx, ref) // not recorded yet: its file may be linked, and grow
 		}
-		return openFrom(r.dir, kept, m, ref)
+		return r.recorded(kept, m, ref)
 	}
 	o, err := r.src.Open(ctx, ref)
-	if errors.Is(err, media.ErrNotFound) {
-		o, err = openFrom(r.dir, kept, m, ref)
+	switch {
+	case errors.Is(err, media.ErrNotFound):
+		return r.recorded(kept, m, ref)
+	case err == nil && o.File != nil && ref.Kind == media.ObjectSegment && ref.Number < next:
+		mine, err := r.recorded(kept, m, ref) // the same file, and its checksum is known
+		if is, _ := r.verifier.verdict(ref); err == nil || is == broken {
+			return mine, errors.Join(err, o.Close())
+		}
 	}
 	return o, err
+}
+
+// recorded opens an object in the asset directory.
+func (r *Recorder) recorded(kept []media.Segment, m *media.Rendition, ref media.Ref) (media.Object, error) {
+	o, err := openFrom(r.dir, kept, m, ref)
+	return r.verifier.verified(ref, o, err)
 }
 
 // kept returns the segments of a rendition that are in the archive window, and the number of the next one to record.

@@ -36,6 +36,8 @@ type Dir interface {
 	Replace(rendition string, s media.Segment, body io.Reader) error
 	// Discard removes the file of a segment that cannot be trusted. Its record stays; it is a gap when it is loaded.
 	Discard(rendition string, s media.Segment) error
+	// Checksum returns the checksum of a sealed segment that is recorded, 0 if it is not known.
+	Checksum(rendition string, s media.Segment) uint32
 	// WriteFile puts a file in place whole and durably. Its name has no directory, or that of a rendition.
 	WriteFile(name string, body []byte) error
 	// Repairs returns what was found broken since the directory was opened, and was cut off or given up.

@@ -9,7 +9,6 @@ import (
 	"path"
 	"slices"
 	"sync"
-	"time"
 
 	"headwater.stream/archive"
 	"headwater.stream/internal/media"
@@ -33,18 +32,6 @@ type Dir struct {
 
 	rends  map[string]*rendition
 	events events
-}
-
-// rendition is the writer's side of a rendition's files.
-type rendition struct {
-	index   *os.File // nil until something is appended
-	records int      // segments the index has records of, gone ones included
-	stale   bool     // it could not be synced and is to be written anew
-	kept    []media.Segment
-	sums    []uint32 // of kept
-	lost    []uint64 // numbers in kept whose records were damaged when it was opened
-	damaged bool     // the index was, when it was opened
-	open    map[uint64]*growing
 }
 
 // growing is a segment file that is being written.
@@ -133,10 +120,12 @@ func (d *Dir) SaveInfo(i archive.Info) (err error) {
 	d.info = i
 	d.info.Clean = false
 	d.mu.Unlock()
-	if err := d.saveHeader(archive.HeaderName); err != nil || !i.Ended {
-		return err
+	if i.Ended { // first: what has ended has it
+		if err := d.saveHeader(archive.HeaderCopyName); err != nil {
+			return err
+		}
 	}
-	return d.saveHeader(archive.HeaderCopyName)
+	return d.saveHeader(archive.HeaderName)
 }
 
 // settle has all that was written on the disk.
@@ -161,33 +150,6 @@ func (d *Dir) Info() archive.Info {
 	return d.info
 }
 
-// rendition returns the rendition's files, making its directory and index if they are not there.
-func (d *Dir) rendition(name string, timescale uint32) (*rendition, error) {
-	if r := d.rends[name]; r != nil {
-		return r, nil
-	}
-	if err := d.mkdir(name); err != nil {
-		return nil, err
-	}
-	r := &rendition{open: map[uint64]*growing{}}
-	file := path.Join(name, indexName)
-	x, torn, err := readIndex(d.root, name)
-	if err != nil {
-		return nil, err
-	}
-	if x.Size == 0 {
-		if err := d.writeFile(file, archive.IndexHeader(timescale)); err != nil {
-			return nil, err
-		}
-	} else if torn > 0 {
-		d.fixed(archive.Repair{What: "torn end of the index", File: file, Bytes: torn})
-	}
-	r.records, r.kept, r.sums, r.lost = x.Records, x.Segments, x.Sums, x.Lost
-	r.damaged = x.Damaged > 0
-	d.rends[name] = r
-	return r, nil
-}
-
 // mkdir makes the directory of a rendition if it is not there.
 func (d *Dir) mkdir(name string) error {
 	if _, err := d.root.Lstat(name); err == nil {
@@ -200,40 +162,6 @@ func (d *Dir) mkdir(name string) error {
 		return err
 	}
 	d.sync.dir(".")
-	return nil
-}
-
-// appendIndex adds a record to a rendition's index, which it opens when the first one comes: a recording that is only
-// replayed holds no file open. What is not whole, from a crash or a full disk, is cut off, or nothing after it could be
-// read. An index that could not be synced is written anew: what the disk has of it is not known.
-func (d *Dir) appendIndex(name string, r *rendition, record []byte) error {
-	file := path.Join(name, indexName)
-	if d.sync.pardon(d.path(file)) || r.stale {
-		r.stale = true
-		if err := d.rewriteIndex(name, r); err != nil {
-			return err
-		}
-	}
-	if r.index == nil {
-		f, err := d.root.OpenFile(file, os.O_RDWR|os.O_APPEND, 0o644)
-		if err != nil {
-			return err
-		}
-		if err := d.truncate(f, int64(r.records+1)*archive.RecordSize); err != nil {
-			return errors.Join(err, f.Close())
-		}
-		r.index = f
-	}
-	if err := d.write(r.index, record); err != nil {
-		d.sync.done(r.index) // opened again it is cut where it is whole
-		r.index = nil
-		return fmt.Errorf("index of %s: %w", name, err)
-	}
-	r.records++
-	if err := d.sync.file(r.index, name); err != nil {
-		r.stale = true // the record is not the caller's, who tries again
-		return err
-	}
 	return nil
 }
 
@@ -295,25 +223,16 @@ func (d *Dir) Seal(name string, s media.Segment) (err error) {
 		}
 		sum = 0
 	case !known:
-		if sum, err = d.adopt(name, s); err != nil {
+		if sum, err = d.checksum(name, s); err != nil {
 			return err
 		}
 	}
-	return d.record(name, r, s, sum)
-}
-
-// record appends a segment's record to the index.
-func (d *Dir) record(name string, r *rendition, s media.Segment, sum uint32) error {
-	if n := len(r.kept); n > 0 && s.Number != r.kept[n-1].Number+1 {
-		return fmt.Errorf("%s: segment %d after %d", name, s.Number, r.kept[n-1].Number)
-	}
-	d.mu.Lock()
-	wall := d.header.Anchor.Add(media.Duration(s.Start, d.timescale(name)))
-	d.mu.Unlock()
-	if err := d.appendIndex(name, r, archive.SegmentRecord(s, wall, sum)); err != nil {
+	if err := d.record(name, r, s, sum); err != nil {
 		return err
 	}
-	r.kept, r.sums = append(r.kept, s), append(r.sums, sum)
+	if !s.Gap && !known {
+		d.adopt(name, s)
+	}
 	return nil
 }
 
@@ -327,19 +246,16 @@ func (d *Dir) timescale(name string) uint32 {
 	return 1
 }
 
-// adopt returns the checksum of a segment's file that others have written, and has it synced: its record is not to be on the
-// disk without it. Where each part is synced before it is announced that has been done.
-func (d *Dir) adopt(name string, s media.Segment) (sum uint32, err error) {
-	if sum, err = d.checksum(name, s); err != nil || d.sync.store.opt.Sync == 0 {
-		return sum, err
+// adopt has a segment's file synced that others have written: a record is not to be on the disk without it. Where each part is
+// synced before it is announced that has been done.
+func (d *Dir) adopt(name string, s media.Segment) {
+	if d.sync.store.opt.Sync == 0 {
+		return
 	}
-	f, err := d.root.Open(segmentName(name, s))
-	if err != nil {
-		return 0, err
+	if f, err := d.root.Open(segmentName(name, s)); err == nil {
+		d.sync.adopted(f)
+		d.sync.done(f)
 	}
-	err = d.sync.file(f, name)
-	d.sync.done(f)
-	return sum, err
 }
 
 // checksum reads a segment's file, which must have the segment's size; what a crash left behind it is cut off.
@@ -416,44 +332,10 @@ func (d *Dir) Discard(name string, s media.Segment) (err error) {
 	return d.remove(segmentName(name, s))
 }
 
-// compactFactor is how many dead records per live one make an index worth writing again.
-const compactFactor = 4
-
-// compact writes the index again when most of it is about segments that are gone.
-func (d *Dir) compact(name string, r *rendition) error {
-	if r.records < 1024 || r.records < (compactFactor+1)*len(r.kept) {
-		return nil
-	}
-	return d.rewriteIndex(name, r)
-}
-
-// rewriteIndex puts an index of what is kept in the place of the one there is.
-func (d *Dir) rewriteIndex(name string, r *rendition) error {
-	d.mu.Lock()
-	scale, anchor := d.timescale(name), d.header.Anchor
-	d.mu.Unlock()
-	if err := d.writeFile(path.Join(name, indexName), encodeIndex(scale, anchor, r.kept, r.sums)); err != nil {
-		return err
-	}
-	if r.index != nil {
-		d.sync.done(r.index)
-	}
-	r.index, r.records, r.stale = nil, len(r.kept), false
-	return nil
-}
-
-// encodeIndex makes an index of these segments.
-func encodeIndex(scale uint32, anchor time.Time, segments []media.Segment, sums []uint32) []byte {
-	body := archive.IndexHeader(scale)
-	for i, s := range segments {
-		body = append(body, archive.SegmentRecord(s, anchor.Add(media.Duration(s.Start, scale)), sums[i])...)
-	}
-	return body
-}
-
 // Condemned implements timeline.Spool.
 func (d *Dir) Condemned(name string, s media.Segment) error {
-	return d.sync.store.fault(d.sync.condemned(d.path(segmentName(name, s))))
+	file := d.path(segmentName(name, s))
+	return d.sync.store.fault(errors.Join(d.sync.condemned(file), d.sync.doubted(file)))
 }
 
 // Repairs implements archive.Dir.

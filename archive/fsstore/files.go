@@ -178,7 +178,7 @@ func (d *Dir) Sweep() (err error) {
 	renditions := d.header.Renditions
 	d.mu.Unlock()
 	for _, r := range renditions {
-		files, err := d.rendition(r.Name, r.Timescale)
+		files, err := d.loadedRendition(r.Name)
 		if err != nil {
 			return err
 		}
@@ -241,7 +241,7 @@ func (d *Dir) load(swept bool) (st timeline.State, ok bool, err error) {
 
 // loadRendition reads what there is of a rendition.
 func (d *Dir) loadRendition(st *timeline.State, r *timeline.HeaderRendition, swept bool, log *slog.Logger) (err error) {
-	files, err := d.rendition(r.Name, r.Timescale)
+	files, err := d.loadedRendition(r.Name)
 	if err != nil {
 		return err
 	}
@@ -273,6 +273,9 @@ func (d *Dir) lost(name string, r *rendition, i int, why media.GapReason) {
 // without a file become gaps; not once they are shared with readers.
 func (d *Dir) sweep(name string, r *rendition, missing bool) (unsealed []media.Segment, err error) {
 	dir, err := d.root.Open(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -25,7 +25,7 @@ func (c *checker) end() error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("ending the recording: %w", err), d.Close())
 	}
-	if err := a.Close(); err != nil {
+	if err := errors.Join(a.Unended(), a.Close()); err != nil {
 		return err
 	}
 	c.report.Findings, c.fixes = []Finding{}, nil

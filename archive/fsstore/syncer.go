@@ -20,18 +20,21 @@ type syncer struct {
 	flushing chan struct{} // holds a token while the disk works; never the writer's
 
 	mu     sync.Mutex
-	dirty  map[*os.File]bool
+	dirty  map[*os.File]bool // true: others have written it, and its checksum is recorded
 	dirs   map[string]bool
 	closed []*os.File // to be closed once they are synced
 	// bad has the files that a sync failed of, by path: what the disk has of them is not known, and a second sync would
 	// report success all the same (Linux marks the pages clean).
-	bad    map[string]error
+	bad map[string]error
+	// doubts has those of them that others have written: who has them writes them anew, and no later start gives them up,
+	// because it has their checksums.
+	doubts map[string]error
 	failed error // of the last sync of a directory, reported once
 	listed bool  // the loop knows it: a directory that is only read is not in it
 }
 
 func newSyncer(root *os.Root, store *Store) *syncer {
-	return &syncer{root: root, store: store, flushing: make(chan struct{}, 1), dirty: map[*os.File]bool{}, dirs: map[string]bool{}, bad: map[string]error{}}
+	return &syncer{root: root, store: store, flushing: make(chan struct{}, 1), dirty: map[*os.File]bool{}, dirs: map[string]bool{}, bad: map[string]error{}, doubts: map[string]error{}}
 }
 
 // condemned returns why a file cannot be trusted, nil if it can.
@@ -55,7 +58,23 @@ func (s *syncer) pardon(path string) bool {
 	defer s.mu.Unlock()
 	_, was := s.bad[path]
 	delete(s.bad, path)
+	delete(s.doubts, path)
 	return was
+}
+
+// doubted returns why a file that others have written may not be on the disk, nil if it is.
+func (s *syncer) doubted(path string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.doubts[path]
+}
+
+// adopted is file for what others have written.
+func (s *syncer) adopted(f *os.File) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.dirty[f] = true
+	s.list()
 }
 
 // syncLoop syncs one directory after the other at the interval. It is one goroutine for all: each fsync takes a thread.
@@ -134,7 +153,7 @@ func (s *syncer) file(f *os.File, dir string) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.dirty[f] = true
+	s.dirty[f] = false
 	s.list()
 	err := s.failed
 	s.failed = nil
@@ -227,10 +246,15 @@ func (s *syncer) syncDirs(dirs map[string]bool) error {
 // settle syncs a batch and closes what was to be closed; s.flushing is held. No other lock is while the disk works.
 func (s *syncer) settle(b batch) error {
 	var errs []error
-	bad := map[string]error{}
-	for f := range b.dirty {
+	bad, doubts := map[string]error{}, map[string]error{}
+	for f, adopted := range b.dirty {
 		if err := s.store.syncFile(f); err != nil {
-			errs, bad[f.Name()] = append(errs, err), err
+			errs = append(errs, err)
+			if adopted {
+				doubts[f.Name()] = err
+				continue
+			}
+			bad[f.Name()] = err
 			name := strings.TrimPrefix(f.Name(), s.root.Name()+"/")
 			if ref, ok := media.ParseName(name); ok && ref.Kind == media.ObjectSegment {
 				s.distrust(name)
@@ -248,6 +272,7 @@ func (s *syncer) settle(b batch) error {
 		s.failed = s.store.fault(err)
 	}
 	maps.Copy(s.bad, bad)
+	maps.Copy(s.doubts, doubts)
 	for _, f := range b.closed {
 		delete(s.dirty, f)
 	}

@@ -12,6 +12,7 @@ import (
 	"headwater.stream/archive"
 	"headwater.stream/internal/control"
 	"headwater.stream/internal/media"
+	"headwater.stream/internal/timeline"
 	"headwater.stream/packager/dash"
 	"headwater.stream/packager/hls"
 )
@@ -29,6 +30,7 @@ type asset struct {
 	// files holds a token for who opens, closes or removes the directory. It is held over I/O: whoever must not wait for the
 	// disk does not take it.
 	files chan struct{}
+	told  media.GapReason // why its end cannot be written; guarded by files
 
 	mu     sync.Mutex     // held for microseconds
 	output *output        // that records it, nil when none does
@@ -101,7 +103,8 @@ func (a *asset) openReplay(after *shown) (*shown, error) {
 		}
 		return nil, err
 	}
-	r.OnDamage(func(err error) { a.log.Error("damage; see 'headwater asset check'", "err", err) })
+	a.tell(r.Unended())
+	r.OnDamage(a.damaged)
 	c := show(r, 0, after, a.known)
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -109,6 +112,19 @@ func (a *asset) openReplay(after *shown) (*shown, error) {
 	a.shown.Store(c)
 	return c, nil
 }
+
+// tell tells why the end of a recording cannot be written, once. The files are the caller's.
+func (a *asset) tell(why error) {
+	if why == nil {
+		a.told = media.GapUnknown
+	} else if reason := timeline.ReasonOf(why); reason != a.told {
+		a.told = reason
+		a.log.Error("the recording is served but cannot be ended; that is tried again when it is opened again", "reason", reason.String(), "err", why)
+	}
+}
+
+// damaged tells of a segment whose file is not what was recorded.
+func (a *asset) damaged(err error) { a.log.Error("damage; see 'headwater asset check'", "err", err) }
 
 // unfinished reports whether the asset has a recording that was begun and has not ended, and nobody makes.
 func (a *asset) unfinished(ctx context.Context) (bool, error) {

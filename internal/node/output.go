@@ -113,6 +113,7 @@ func (o *output) begin(ctx context.Context, e *event, first uint64) error {
 			o.metrics.recordGaps.WithLabelValues(s.Reason.String()).Inc()
 			o.log.Error("a gap is recorded", "rendition", rendition, "segment", s.Number, "reason", s.Reason.String())
 		},
+		Damaged: o.asset.damaged,
 	})
 	if err != nil {
 		return err

@@ -73,7 +73,7 @@ func (r *recordings) finish(container string) error {
 	if err != nil {
 		return errors.Join(err, dir.Close())
 	}
-	return a.Close()
+	return errors.Join(a.Unended(), a.Close())
 }
 
 // rename renames a directory, durably.
