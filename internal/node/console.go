@@ -33,7 +33,7 @@ const maxInsiders = 1000
 type insiders struct{ *runtime }
 
 // Resolve implements origin.Resolver.
-func (r insiders) Resolve(_ context.Context, q origin.Request) (origin.Served, error) {
+func (r insiders) Resolve(ctx context.Context, q origin.Request) (origin.Served, error) {
 	t := r.routes.Load()
 	if e := t.previews[q.ID]; e != nil && q.Name == locator.PreviewName && q.Protocol != origin.Download && q.Protocol != origin.Pictures {
 		c, err := e.shown.filtered(t.filters.named("", q.Filters), q)
@@ -43,7 +43,7 @@ func (r insiders) Resolve(_ context.Context, q origin.Request) (origin.Served, e
 	if a == nil {
 		return origin.Served{}, origin.ErrNotFound
 	}
-	shown, err := a.open(time.Now())
+	shown, err := a.open(ctx, time.Now())
 	if errors.Is(err, errNoMedia) {
 		return origin.Served{}, origin.ErrNoMedia
 	}

@@ -52,8 +52,11 @@ func (r *running) objects(base string) map[string]string {
 		if status != http.StatusOK {
 			return nil
 		}
+		before := ""
 		for line := range strings.Lines(playlist) {
-			if line = strings.TrimSpace(line); strings.HasPrefix(line, "seg-") {
+			gap := before == "#EXT-X-GAP"
+			line = strings.TrimSpace(line)
+			if before = line; strings.HasPrefix(line, "seg-") && !gap {
 				status, body := r.get(base + rendition + line)
 				if status != http.StatusOK {
 					r.t.Errorf("%s: %d", base+rendition+line, status)
