@@ -12,7 +12,8 @@ import (
 // Archive makes recordings of recordings: the part of the data plane that knows directories.
 type Archive interface {
 	// Import makes the container, which must not exist, of an asset directory of this machine, by hard links unless copied is
-	// to be. It returns the recording's manifest name. The error wraps ErrSource when the directory is to blame.
+	// to be. It returns the recording's manifest name. The error wraps ErrSource when the directory is to blame. The container
+	// is in place when Apply has returned that knew its asset; after a crash before that was stored there is none.
 	Import(ctx context.Context, container, directory string, copied bool) (manifestName string, err error)
 	// Clip makes the container of a part of another, which may be recorded meanwhile.
 	Clip(ctx context.Context, container, source string, from, to Moment) (manifestName string, err error)

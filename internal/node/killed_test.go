@@ -77,8 +77,8 @@ func startPlant(t *testing.T, dir string, fail func(where string)) *plant {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var stores [2]*fsstore.Store
-	for i, kind := range []string{"events", "assets"} {
+	var stores [3]*fsstore.Store
+	for i, kind := range []string{"events", "assets", "staging"} {
 		if stores[i], err = fsstore.New(filepath.Join(dir, kind), fsstore.Options{Sync: time.Second}); err != nil {
 			t.Fatal(err)
 		}
@@ -86,7 +86,10 @@ func startPlant(t *testing.T, dir string, fail func(where string)) *plant {
 	log := slog.New(slog.DiscardHandler)
 	ctx, cancel := context.WithCancel(context.Background())
 	p.rt = newRuntime(ctx, newClock(), stores[0], stores[1], newMetrics(), Config{Log: log, PreviewSpan: time.Minute, InputLost: 10 * time.Second})
-	p.svc, err = control.New(&failStore{store, fail}, &failRuntime{p.rt, p, fail}, control.Options{IngestBases: []string{"rtmp://127.0.0.1:1"}, OriginBase: "http://127.0.0.1:2", Log: log})
+	if p.rt.staging, err = openStaging(stores[2], stores[1]); err != nil {
+		t.Fatal(err)
+	}
+	p.svc, err = control.New(&failStore{store, fail}, &failRuntime{p.rt, p, fail}, control.Options{IngestBases: []string{"rtmp://127.0.0.1:1"}, OriginBase: "http://127.0.0.1:2", Archive: &recordings{stores[1], stores[2]}, Log: log})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -195,6 +198,9 @@ func TestKilledBetween(t *testing.T) {
 	ack("recorded")
 	p.done(p.svc.DeleteLiveOutput(ctx, "e", "o", api.WriteOptions{}))
 	ack("ended")
+	_, err = p.svc.ClipAsset(ctx, "c", &api.AssetClip{AssetName: "a", Start: "1s"})
+	p.done(nil, err)
+	ack("clipped")
 	p.done(p.svc.StopLiveEvent(ctx, "e", api.StopOptions{}))
 	p.done(p.svc.DeleteLiveEvent(ctx, "e", api.WriteOptions{}))
 	ack("event deleted")
@@ -287,7 +293,7 @@ func (p *plant) holds(where, acknowledged string) {
 	for _, a := range at.Assets {
 		owned = append(owned, "assets/"+a.Container)
 	}
-	for _, kind := range []string{"events", "assets"} {
+	for _, kind := range []string{"events", "assets", "staging"} {
 		entries, err := os.ReadDir(filepath.Join(p.dir, kind))
 		if err != nil {
 			p.t.Fatal(err)
@@ -299,7 +305,7 @@ func (p *plant) holds(where, acknowledged string) {
 		}
 	}
 	reached := func(what string) bool {
-		order := []string{"nothing", "recorded", "ended", "event deleted", "withdrawn", "asset deleted"}
+		order := []string{"nothing", "recorded", "ended", "clipped", "event deleted", "withdrawn", "asset deleted"}
 		return slices.Index(order, acknowledged) >= slices.Index(order, what)
 	}
 	status, list := p.get("v1/media.m3u8")
@@ -323,7 +329,38 @@ func (p *plant) holds(where, acknowledged string) {
 			p.t.Errorf("%s: ended %v, with outputs %v", where, ended, at.Outputs)
 		}
 	}
-	if reached("event deleted") && len(at.Events) > 0 || reached("asset deleted") && len(at.Assets) > 0 {
+	clips := slices.DeleteFunc(slices.Clone(at.Assets), func(a control.AssetSpec) bool { return a.Name != "c" })
+	for _, c := range clips {
+		p.plays(where, c.ID)
+	}
+	if reached("clipped") && len(clips) != 1 {
+		p.t.Errorf("%s: the clip is gone", where)
+	}
+	if reached("event deleted") && len(at.Events) > 0 || reached("asset deleted") && len(at.Assets) > len(clips) {
 		p.t.Errorf("%s: what was deleted is back: %+v", where, at)
+	}
+}
+
+// plays verifies that an asset replays.
+func (p *plant) plays(where, id string) {
+	p.t.Helper()
+	c, err := p.rt.routes.Load().assets[id].open(p.t.Context(), time.Now())
+	if err != nil {
+		p.t.Errorf("%s: %v", where, err)
+		return
+	}
+	v := c.presentation.View()
+	for _, r := range v.Renditions {
+		for _, s := range r.Segments {
+			o, err := c.presentation.Open(p.t.Context(), media.Ref{Rendition: r.Name, Kind: media.ObjectSegment, Epoch: s.Epoch, Number: s.Number})
+			if err != nil {
+				p.t.Errorf("%s: segment %d of the clip: %v", where, s.Number, err)
+				continue
+			}
+			o.Close()
+		}
+		if !v.Ended || len(r.Segments) < 2 {
+			p.t.Errorf("%s: the clip has %d segments, ended %v", where, len(r.Segments), v.Ended)
+		}
 	}
 }

@@ -12,21 +12,13 @@ import (
 	"headwater.stream/internal/control"
 )
 
-// recordings makes asset directories of others. What is being made is in the staging store, which a start empties; what is
-// whole is renamed to its container.
+// recordings makes asset directories of others, in the staging store. Once their assets are recorded the runtime moves them to
+// their containers (staging).
 type recordings struct {
 	assets, staging *fsstore.Store
 }
 
 var _ control.Archive = (*recordings)(nil)
-
-// openStaging returns the store of what is being made, emptied of what a crash left.
-func openStaging(dir string, opt fsstore.Options) (*fsstore.Store, error) {
-	if err := os.RemoveAll(dir); err != nil {
-		return nil, fmt.Errorf("staging: %w", err)
-	}
-	return fsstore.New(dir, opt)
-}
 
 // Import implements control.Archive.
 func (r *recordings) Import(ctx context.Context, container, directory string, copied bool) (string, error) {
@@ -57,7 +49,7 @@ func (r *recordings) make(ctx context.Context, container, source string, o fssto
 			return "", errors.Join(err, r.staging.Remove(container))
 		}
 	}
-	if err := rename(stage, r.assets.Path(container)); err != nil {
+	if err := syncDirectory(filepath.Dir(stage)); err != nil {
 		return "", errors.Join(err, r.staging.Remove(container))
 	}
 	return info.ManifestName, nil
@@ -76,20 +68,8 @@ func (r *recordings) finish(container string) error {
 	return errors.Join(a.Unended(), a.Close())
 }
 
-// rename renames a directory, durably.
-func rename(from, to string) error {
-	if err := os.Rename(from, to); err != nil {
-		return err
-	}
-	d, err := os.Open(filepath.Dir(to))
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}
-
 // Discard implements control.Archive.
-func (r *recordings) Discard(container string) error { return r.assets.Remove(container) }
+func (r *recordings) Discard(container string) error { return r.staging.Remove(container) }
 
 // Release implements control.Archive. A directory of this server's own belongs to an asset, which is deleted by other means.
 func (r *recordings) Release(directory string) error {

@@ -52,17 +52,21 @@ func (r *running) objects(base string) map[string]string {
 		if status != http.StatusOK {
 			return nil
 		}
-		before := ""
+		gap := false
 		for line := range strings.Lines(playlist) {
-			gap := before == "#EXT-X-GAP"
 			line = strings.TrimSpace(line)
-			if before = line; strings.HasPrefix(line, "seg-") && !gap {
+			if !strings.HasPrefix(line, "seg-") {
+				gap = gap || line == "#EXT-X-GAP"
+				continue
+			}
+			if !gap {
 				status, body := r.get(base + rendition + line)
 				if status != http.StatusOK {
 					r.t.Errorf("%s: %d", base+rendition+line, status)
 				}
 				all[rendition+line] = body
 			}
+			gap = false
 		}
 	}
 	return all

@@ -118,7 +118,7 @@ func open(cfg Config) (n *node, err error) {
 	if n.assets, err = fsstore.New(filepath.Join(cfg.DataDir, "assets"), opt); err != nil {
 		return n, err
 	}
-	if n.staging, err = openStaging(filepath.Join(cfg.DataDir, "staging"), opt); err != nil {
+	if n.staging, err = fsstore.New(filepath.Join(cfg.DataDir, "staging"), opt); err != nil {
 		return n, err
 	}
 	clock := newClock()
@@ -179,6 +179,9 @@ func open(cfg Config) (n *node, err error) {
 	}
 	n.runtime.hooks = &webhooks{n.hooks}
 	n.runtime.journal, n.runtime.ingest = n.journal, n.ready.RTMP+"/"+ingestApp
+	if n.runtime.staging, err = openStaging(n.staging, n.assets); err != nil {
+		return n, err
+	}
 	n.metrics.watch(n.runtime)
 	n.metrics.follow(n.journal, n.hooks)
 	n.control, err = control.New(n.state, &firstApply{runtime: n.runtime, done: n.applied}, control.Options{

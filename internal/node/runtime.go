@@ -44,6 +44,8 @@ type runtime struct {
 	budget   *budget
 	gallery  *gallery
 	filtered *filteredChannels
+	staging  *staging // nil: nothing is staged
+	placed   bool     // all that was staged is where it belongs
 }
 
 // spoolStore is a store whose directories are all ours: what no event owns is removed.
@@ -86,6 +88,7 @@ func (r *runtime) Apply(ctx context.Context, d control.Desired) map[string]error
 	r.routes.Store(r.makeRoutes(d)) // withdraws first; what is new is added below
 	r.stopEvents(d)
 	r.endOutputs(ctx, d, fail)
+	r.placeStaged(ctx, d, fail)
 	r.openAssets(d)
 	r.openEvents(ctx, d, fail)
 	r.finishOutputs(ctx, d, fail)
