@@ -219,7 +219,7 @@ func (g *gallery) make(container string, a *asset) error {
 }
 
 func (g *gallery) makeOf(container string, a *asset) error {
-	c, err := a.open(g.now())
+	c, err := a.open(g.ctx, g.now())
 	if err != nil {
 		return err
 	}

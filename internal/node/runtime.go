@@ -379,8 +379,7 @@ func (r *runtime) close() error {
 	for _, e := range r.events {
 		e.stop()
 	}
-	r.gallery.close()
-	var errs []error
+	errs := together(map[string]*gallery{"": r.gallery}, func(g *gallery) error { g.close(); return nil })
 	errs = append(errs, together(r.outputs, (*output).pause)...)
 	errs = append(errs, together(r.ending, (*output).pause)...)
 	errs = append(errs, together(r.events, (*event).close)...)
