@@ -19,10 +19,10 @@ func endAsset(dir Dir, before timeline.State, manifests func(*media.View) (map[s
 	if err != nil {
 		return nil, fmt.Errorf("ending the recording: %w", err)
 	}
-	if err := t.Close(); err != nil {
-		return nil, fmt.Errorf("ending the recording: %w", err)
+	var a *Asset
+	if err = t.Close(); err == nil {
+		a, err = writeEnd(dir, t.Health(), manifests)
 	}
-	a, err := writeEnd(dir, t.Health(), manifests)
 	if err == nil || errors.Is(err, ErrEmpty) {
 		return a, err
 	}
@@ -75,6 +75,12 @@ func (f found) Open(rendition string, s media.Segment) (media.File, error) {
 		return o.File, err
 	}
 	return memoryFile{bytes.NewReader(bytes.Join(o.Data, nil))}, nil
+}
+
+// Close implements Files.
+func (f found) Close() error {
+	f.timeline.Wait()
+	return f.Dir.Close()
 }
 
 type memoryFile struct{ *bytes.Reader }

@@ -152,7 +152,10 @@ func readAll(p presentation, ref media.Ref) ([]byte, error) {
 
 func (r *faultRig) close() {
 	if r.tl != nil {
-		r.tl.Close()
+		if errors.Is(r.tl.Close(), timeline.ErrStuck) {
+			r.tl.Wait()
+			r.spool.Doubt()
+		}
 	}
 	for _, d := range []archive.Dir{r.dir, r.spool} {
 		if d != nil {

@@ -42,6 +42,8 @@ type Dir interface {
 	WriteFile(name string, body []byte) error
 	// Repairs returns what was found broken since the directory was opened, and was cut off or given up.
 	Repairs() []Repair
+	// Doubt says that not all that was announced is here: Close does not call the directory closed in order then.
+	Doubt()
 	// Close syncs and closes what is open.
 	Close() error
 }

@@ -361,6 +361,13 @@ func (d *Dir) Open(name string, s media.Segment) (media.File, error) {
 	return openSegment(d.root, name, s)
 }
 
+// Doubt implements archive.Dir.
+func (d *Dir) Doubt() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.saved = false
+}
+
 // Close implements archive.Dir.
 func (d *Dir) Close() error {
 	for _, r := range d.rends {

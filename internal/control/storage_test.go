@@ -8,8 +8,11 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"headwater.stream/api"
 	"headwater.stream/internal/control"
@@ -99,5 +102,44 @@ func TestStateOnFullDisk(t *testing.T) {
 	defer store.Close()
 	if list, err := store.List(t.Context(), "asset"); err != nil || len(list) != taken {
 		t.Errorf("%d records after %d were acknowledged: %v", len(list), taken, err)
+	}
+}
+
+// TestAlarmsInTheStatus: what cannot be written is in the status of its event, with the reason, whether an encoder is connected
+// or not, and the health is poor as long as it lasts.
+func TestAlarmsInTheStatus(t *testing.T) {
+	p := startMem(t)
+	ctx := t.Context()
+	must[*api.LiveEvent](t)(p.CreateLiveEvent(ctx, "show", rtmp(), api.WriteOptions{AutoStart: true}))
+	since := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
+	alarms := []control.Alarm{
+		{Since: since, What: "the spool of the live event", Reason: "disk_full", Detail: "write seg: no space left on device"},
+		{Since: since.Add(time.Minute), What: `the recording of live output "show/o"`, Reason: "quota", Detail: "the asset holds 5 bytes and may hold 4"},
+	}
+	for _, connected := range []bool{true, false} {
+		for _, list := range [][]control.Alarm{alarms, nil} {
+			p.runtime.mu.Lock()
+			p.runtime.status = &control.EventStatus{Connected: connected, Since: since, Alarms: list}
+			p.runtime.mu.Unlock()
+			st := must[*api.LiveEventStatusList](t)(p.LiveEventStatus(ctx, "show")).Value[0]
+			var got []string
+			for _, text := range st.HealthDescriptions {
+				if strings.HasPrefix(text, "Degraded") {
+					got = append(got, text)
+				}
+			}
+			if list == nil {
+				if len(got) > 0 {
+					t.Errorf("connected %v: without an alarm: %q", connected, got)
+				}
+				continue
+			}
+			if want := []string{
+				"Degraded (disk_full) since 2026-11-25T12:00:00Z: the spool of the live event cannot be written to the disk: write seg: no space left on device",
+				`Degraded (quota) since 2026-11-25T12:01:00Z: the recording of live output "show/o" cannot be written to the disk: the asset holds 5 bytes and may hold 4`,
+			}; !slices.Equal(got, want) || st.HealthStatus != "Poor" {
+				t.Errorf("connected %v: health %s: %q", connected, st.HealthStatus, got)
+			}
+		}
 	}
 }

@@ -177,6 +177,7 @@ func (e *event) close() error {
 	if errors.Is(err, timeline.ErrStuck) {
 		e.log.Error("closing the timeline", "err", err)
 		e.tl.Wait()
+		e.dir.Doubt()
 	}
 	return errors.Join(err, e.dir.Close())
 }

@@ -353,6 +353,13 @@ func (s *spooler) fail(err error) {
 	s.degrade(err)
 }
 
+// behind reports whether something that was queued has not been done.
+func (s *spooler) behind() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.done < s.seq
+}
+
 func (s *spooler) health() Health {
 	s.mu.Lock()
 	defer s.mu.Unlock()

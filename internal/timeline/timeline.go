@@ -135,6 +135,9 @@ func (t *Timeline) Close() error {
 	case <-time.After(drainBound + time.Second):
 		return ErrStuck
 	}
+	if t.spooler.behind() {
+		return ErrStuck
+	}
 	return err
 }
 
