@@ -77,11 +77,3 @@ func rename(from, to string) error {
 	}
 	return syncDirectory(filepath.Dir(to))
 }
-
-func syncDirectory(path string) error {
-	d, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}
