@@ -38,7 +38,7 @@ func Checksum(sum uint32, p []byte) uint32 { return crc32.Update(sum, castagnoli
 
 // ChecksumOf is the checksum of all that r gives.
 func ChecksumOf(r io.Reader) (sum uint32, err error) {
-	buf := make([]byte, 256<<10)
+	buf := make([]byte, 64<<10)
 	for {
 		n, err := r.Read(buf)
 		sum = Checksum(sum, buf[:n])

@@ -277,7 +277,7 @@ func (d *Dir) checksum(name string, s media.Segment) (sum uint32, err error) {
 
 // sumOf returns the checksum and the number of the bytes of r.
 func sumOf(r io.Reader) (sum uint32, size int64, err error) {
-	buf := make([]byte, 256<<10)
+	buf := make([]byte, 64<<10)
 	for {
 		n, err := r.Read(buf)
 		sum, size = archive.Checksum(sum, buf[:n]), size+int64(n)
