@@ -4,6 +4,7 @@
 # make soak    24 hours of media in fake time with a random fault at every turn, 10 real minutes over sockets, 200 kills,
 #              10 minutes with every player, a recording of 10 minutes taken away
 # make dist    packages, with checksums and bills of materials, in dist/
+# make vuln    looks for known weaknesses in what is called
 # make check   the static checks alone
 # make short   the tests that need nothing but Go
 # make demo-clip, make players   make testdata/demo.flv, and what the pages have from npm, anew
@@ -11,7 +12,7 @@
 GO ?= go
 SOURCES := $(shell find . -name '*.go' -not -path './node_modules/*') go.mod go.sum $(wildcard internal/watch/page/* internal/watch/vendor/* internal/console/page/* internal/console/vendor/*)
 
-.PHONY: all build run test setup check short bench soak dist demo-clip players clean
+.PHONY: all build run test setup check short bench soak dist vuln demo-clip players clean
 
 all: build
 
@@ -52,6 +53,9 @@ soak:
 
 dist:
 	./scripts/dist.sh
+
+vuln:
+	./scripts/vuln.sh
 
 demo-clip:
 	./scripts/make-demo-clip.sh
