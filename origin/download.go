@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 
 	"headwater.stream/internal/media"
@@ -108,7 +109,7 @@ func (h *Handler) download(w http.ResponseWriter, r *http.Request, c *Served, na
 		return err
 	}
 	head["Accept-Ranges"], head["Content-Type"] = h.values.bytes, h.values.videoMP4
-	head.Set("Content-Disposition", `attachment; filename*=UTF-8''`+escapeFilename(name+".mp4"))
+	head.Set("Content-Disposition", disposition(name+".mp4"))
 	head["Content-Length"] = []string{strconv.FormatInt(size, 10)}
 	h.metrics.Objects.Add(1)
 	rc := http.NewResponseController(w)
@@ -136,6 +137,17 @@ type stepWriter struct {
 func (s stepWriter) Write(b []byte) (int, error) {
 	extend(s.rc)
 	return s.w.Write(b)
+}
+
+// disposition names a file to be saved, and for those who do not know filename* without what is not ASCII (RFC 6266 4.3).
+func disposition(name string) string {
+	plain := strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' || strings.ContainsRune(`"\%`, r) {
+			return '_'
+		}
+		return r
+	}, name)
+	return `attachment; filename="` + plain + `"; filename*=UTF-8''` + escapeFilename(name)
 }
 
 // escapeFilename escapes a file name for a header field (RFC 8187 3.2.1 attr-char).

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -19,12 +20,13 @@ func (a *app) assetExport() *cobra.Command {
 		Use: "export ASSET|DIRECTORY", Short: "Take a recording away: as an MP4 file, or as a directory for any web server",
 		Long: `Write a recording, or a part of it, as one MP4 file (progressive, moov first) or as a directory that plays from object storage or
 any web server. It reads the files: of an asset of this name on this machine, or of an asset directory, without a server. Of what
-is still being recorded it takes what is sealed. An MP4 export that was interrupted goes on where it was.
+is still being recorded it takes what is sealed. An MP4 export that was interrupted goes on where it was: run the same command again;
+to standard output ("-") it cannot.
 Times are as for 'asset clip'.`,
 		Args: cobra.ExactArgs(1),
 	}
 	f := cmd.Flags()
-	f.StringVar(&mp4, "mp4", "", "`file` to write")
+	f.StringVar(&mp4, "mp4", "", "`file` to write; -: standard output")
 	f.StringVar(&static, "static", "", "`directory` to make")
 	f.StringVar(&from, "from", "", "`time` of the beginning")
 	f.StringVar(&to, "to", "", "`time` of the end")
@@ -46,14 +48,22 @@ Times are as for 'asset clip'.`,
 			return err
 		}
 		target := mp4
-		if static != "" {
+		switch {
+		case static != "":
 			target = static
 			err = node.ExportStatic(cmd.Context(), dir, static, o)
-		} else {
+		case mp4 == "-":
+			err = node.WriteMP4(cmd.Context(), dir, cmd.OutOrStdout(), o)
+		default:
 			err = node.ExportMP4(cmd.Context(), dir, mp4, o)
 		}
 		bar.end()
-		if err != nil {
+		switch {
+		case cmd.Context().Err() != nil && static == "" && mp4 != "-":
+			return fmt.Errorf("interrupted; the same command again goes on with %s.part", mp4)
+		case static != "" && errors.Is(err, fs.ErrExist):
+			return fmt.Errorf("%s exists: name a directory that does not", static)
+		case err != nil || mp4 == "-":
 			return err
 		}
 		return a.done(cmd, "asset", args[0], "exported to "+target)

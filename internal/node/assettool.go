@@ -1,6 +1,7 @@
 package node
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -40,9 +41,38 @@ func ExportStatic(ctx context.Context, dir, to string, o AssetExport) error {
 // partSuffix is that of a file that is not whole yet.
 const partSuffix = ".part"
 
-// ExportMP4 makes an MP4 file of a recording, or of a part of it. What an interrupted export has left in name.part is gone
-// on with.
-func ExportMP4(ctx context.Context, dir, name string, o AssetExport) (err error) {
+// ExportMP4 makes an MP4 file of a recording, or of a part of it. What an interrupted export has left in name.part is held to what
+// it should be, and gone on with.
+func ExportMP4(ctx context.Context, dir, name string, o AssetExport) error {
+	return exportOf(ctx, dir, o, func(f *progressive.File, a *archive.Asset) (err error) {
+		out, err := os.OpenFile(name+partSuffix, os.O_CREATE|os.O_RDWR, 0o644)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, out.Close()) }()
+		w := &exportWriter{w: out, total: f.Size(), progress: o.Progress}
+		if err := w.resume(ctx, f, a, out); err != nil {
+			return err
+		}
+		if err := f.Copy(ctx, w, a, w.done, f.Size()-w.done); err != nil {
+			return fmt.Errorf("writing %s: %w", name+partSuffix, err)
+		}
+		if err := out.Sync(); err != nil {
+			return err
+		}
+		return os.Rename(name+partSuffix, name)
+	})
+}
+
+// WriteMP4 is ExportMP4 to what cannot be gone on with.
+func WriteMP4(ctx context.Context, dir string, to io.Writer, o AssetExport) error {
+	return exportOf(ctx, dir, o, func(f *progressive.File, a *archive.Asset) error {
+		return f.Copy(ctx, &exportWriter{w: to, total: f.Size(), progress: o.Progress}, a, 0, f.Size())
+	})
+}
+
+// exportOf lays out the file of a recording and lets write write it.
+func exportOf(ctx context.Context, dir string, o AssetExport, write func(*progressive.File, *archive.Asset) error) error {
 	r, err := fsstore.Read(dir)
 	if err != nil {
 		return err
@@ -56,52 +86,11 @@ func ExportMP4(ctx context.Context, dir, name string, o AssetExport) (err error)
 	if err != nil {
 		return err
 	}
-	out, err := os.OpenFile(name+partSuffix, os.O_CREATE|os.O_RDWR, 0o644)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, out.Close()) }()
-	at, err := resumeAt(ctx, f, a, out)
-	if err != nil {
-		return err
-	}
-	err = f.Copy(ctx, &exportWriter{out, at, f.Size(), o.Progress}, a, at, f.Size()-at)
+	err = write(f, a)
 	if errors.Is(err, media.ErrNotFound) {
 		return fmt.Errorf("the recording is damaged: let 'headwater asset check --repair' make a gap of it, then export again: %w", err)
 	}
-	if err != nil {
-		return fmt.Errorf("writing %s: %w", name, err)
-	}
-	if err := out.Sync(); err != nil {
-		return err
-	}
-	return os.Rename(name+partSuffix, name)
-}
-
-// resumeAt returns how much of a file is there. The head names the size and time of every sample: a file with the same one is
-// of the same recording.
-func resumeAt(ctx context.Context, f *progressive.File, a *archive.Asset, out *os.File) (int64, error) {
-	st, err := out.Stat()
-	if err != nil {
-		return 0, err
-	}
-	if st.Size() >= f.HeadSize() && st.Size() <= f.Size() {
-		var want bytes.Buffer
-		if err := f.Copy(ctx, &want, a, 0, f.HeadSize()); err != nil {
-			return 0, err
-		}
-		is := make([]byte, f.HeadSize())
-		if _, err := io.ReadFull(out, is); err != nil {
-			return 0, err
-		}
-		if bytes.Equal(is, want.Bytes()) {
-			return out.Seek(0, io.SeekEnd)
-		}
-	}
-	if err := out.Truncate(0); err != nil {
-		return 0, err
-	}
-	return out.Seek(0, io.SeekStart)
+	return err
 }
 
 // exportWriter counts what is written.
@@ -119,4 +108,37 @@ func (e *exportWriter) Write(b []byte) (int, error) {
 		e.progress(e.done, e.total)
 	}
 	return n, err
+}
+
+// errDiffers ends the look at what an interrupted export has left.
+var errDiffers = errors.New("not the same")
+
+// resume goes to where out is no more the beginning of the file: an export that lost its power may have left anything.
+func (e *exportWriter) resume(ctx context.Context, f *progressive.File, a *archive.Asset, out *os.File) error {
+	st, err := out.Stat()
+	if err != nil {
+		return err
+	}
+	is := &exportWriter{w: comparer{bufio.NewReaderSize(out, 1<<20)}, total: e.total, progress: e.progress}
+	if err := f.Copy(ctx, is, a, 0, min(st.Size(), f.Size())); err != nil && !errors.Is(err, errDiffers) {
+		return err
+	}
+	if e.done, err = out.Seek(is.done, io.SeekStart); err != nil {
+		return err
+	}
+	return out.Truncate(e.done)
+}
+
+// comparer takes what r gives too.
+type comparer struct{ r io.Reader }
+
+func (c comparer) Write(b []byte) (int, error) {
+	is := make([]byte, len(b))
+	if _, err := io.ReadFull(c.r, is); err != nil {
+		return 0, err
+	}
+	if !bytes.Equal(is, b) {
+		return 0, errDiffers
+	}
+	return len(b), nil
 }

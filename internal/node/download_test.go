@@ -1,6 +1,7 @@
 package node
 
 import (
+	"bytes"
 	"io"
 	"net/http"
 	"os"
@@ -60,7 +61,7 @@ func TestDownload(t *testing.T) {
 		t.Fatal(err)
 	}
 	resp, whole, err := r.ask(freeBase + "download.mp4")
-	if err != nil || resp.StatusCode != http.StatusOK || !strings.HasPrefix(whole[4:], "ftyp") || resp.Header.Get("Content-Disposition") != "attachment; filename*=UTF-8''show.mp4" {
+	if err != nil || resp.StatusCode != http.StatusOK || !strings.HasPrefix(whole[4:], "ftyp") || resp.Header.Get("Content-Disposition") != "attachment; filename=\"show.mp4\"; filename*=UTF-8''show.mp4" {
 		t.Fatalf("%d %v %v", resp.StatusCode, resp.Header, err)
 	}
 	etag := resp.Header.Get("ETag")
@@ -73,6 +74,8 @@ func TestDownload(t *testing.T) {
 	if resp, clip, err := r.ask(freeBase + "download.mp4?start=1&end=2"); err != nil || resp.StatusCode != http.StatusOK || len(clip) >= len(whole) || resp.Header.Get("ETag") == etag {
 		t.Errorf("clip: %d, %d bytes of %d, %v", resp.StatusCode, len(clip), len(whole), err)
 	}
+
+	exports(t, dir, whole)
 
 	// A restart, so that nobody has looked at the segment yet.
 	good := r.objects(base)
@@ -103,5 +106,32 @@ func TestDownload(t *testing.T) {
 		if bad := strings.HasSuffix(damaged[0], "/"+name); bad && status != http.StatusNotFound || !bad && (status != http.StatusOK || got != want) {
 			t.Errorf("%s: status %d, %d bytes", name, status, len(got))
 		}
+	}
+}
+
+// exports exports a recording over what exports before have left, which may be anything.
+func exports(t *testing.T, dir, whole string) {
+	t.Helper()
+	assets, err := filepath.Glob(filepath.Join(dir, "assets", "*"))
+	if err != nil || len(assets) != 1 {
+		t.Fatal(assets, err)
+	}
+	half := len(whole) / 2
+	for what, left := range map[string]string{
+		"nothing": "", "the head": whole[:100], "half": whole[:half], "all": whole, "more": whole + "more", "another": strings.Repeat("another", half),
+		"half, and zeros behind": whole[:half] + strings.Repeat("\x00", half/2), "a flipped bit": whole[:half-9] + string(whole[half-9]^1) + whole[half-8:half],
+	} {
+		name := filepath.Join(t.TempDir(), "file.mp4")
+		if err := os.WriteFile(name+partSuffix, []byte(left), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		err := ExportMP4(t.Context(), assets[0], name, AssetExport{})
+		if got, _ := os.ReadFile(name); err != nil || string(got) != whole {
+			t.Errorf("%s was there: %d bytes of %d, %v", what, len(got), len(whole), err)
+		}
+	}
+	var b bytes.Buffer
+	if err := WriteMP4(t.Context(), assets[0], &b, AssetExport{}); err != nil || b.String() != whole {
+		t.Errorf("written: %d bytes of %d, %v", b.Len(), len(whole), err)
 	}
 }
