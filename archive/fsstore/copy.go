@@ -304,12 +304,11 @@ func Discard(dir string) error {
 	defer r.Close()
 	files := []string{media.MultivariantName, media.MPDName, archive.EventsName, archive.HeaderCopyName}
 	dirs := []string{}
-	if s, err := readStoryboard(r.root); err == nil {
-		files = append(files, media.StoryboardName)
-		for name := range s.sums {
-			files = append(files, name)
-		}
+	shown, err := pictures(r.root)
+	if err != nil {
+		return err
 	}
+	files = append(files, shown...)
 	for _, h := range r.header.Renditions {
 		dirs = append(dirs, h.Name)
 		files = append(files, path.Join(h.Name, indexName), path.Join(h.Name, media.MediaPlaylistName), path.Join(h.Name, media.IFramePlaylistName))

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 
 	"headwater.stream/archive"
 	"headwater.stream/internal/media"
@@ -88,23 +89,36 @@ func readStoryboard(root *os.Root) (storyboardText, error) {
 	return storyboardText{text, sums}, nil
 }
 
+// pictures returns the names of all pictures in a directory: also of such as a making that was interrupted has left, which the
+// next one writes again.
+func pictures(root *os.Root) (names []string, err error) {
+	entries, err := fs.ReadDir(root.FS(), ".")
+	for _, e := range entries {
+		if media.IsPicture(strings.TrimSuffix(e.Name(), tempSuffix)) {
+			names = append(names, e.Name())
+		}
+	}
+	return names, err
+}
+
 // checkStoryboard verifies the pictures of a recording and returns the names of its files. A storyboard that is not whole is
 // moved out of the way: another is made of the recording when somebody asks.
 func (c *checker) checkStoryboard() (known []string, err error) {
+	if known, err = pictures(c.root); err != nil {
+		return nil, err
+	}
 	s, err := readStoryboard(c.root)
 	switch {
 	case errors.Is(err, archive.ErrDamaged):
 		c.found(Finding{File: media.StoryboardName, Problem: "is damaged", Repair: "move the storyboard to " + setAside}, func() error { return c.moveAside(media.StoryboardName) })
-		return []string{media.StoryboardName}, nil
+		return known, nil
 	case errors.Is(err, media.ErrNotFound):
-		return nil, nil
+		return known, nil
 	case err != nil:
 		return nil, err
 	}
-	known = []string{media.StoryboardName}
 	whole := true
 	for name, sum := range s.sums {
-		known = append(known, name)
 		body, err := c.root.ReadFile(name)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err

@@ -154,6 +154,13 @@ func withoutFFmpeg(t *testing.T, asset string, again func(Config), node func() *
 		return path
 	}
 	gone()
+	// What is left of one that was being made when its server was killed is no damage.
+	if err := os.WriteFile(filepath.Join(asset, "storyboard.vtt.tmp"), []byte("WEBVTT"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if report, err := CheckAsset(t.Context(), asset, AssetCheck{}); err != nil || len(report.Findings) > 0 {
+		t.Errorf("check: %+v, %v", report.Findings, err)
+	}
 	again(Config{Storyboard: "/nowhere/ffmpeg"})
 	refused(base+"poster.jpg", http.StatusNotFound, "found no ffmpeg")
 	again(Config{Storyboard: script("echo broken >&2; exit 1")})
