@@ -18,6 +18,7 @@ type HandlerOptions struct {
 	Account AccountID    // zero: DefaultAccount
 	Tokens  TokenChecker // required
 	Metrics http.Handler // served at /metrics to every caller with a token; nil: not
+	Profile http.Handler // served below /debug/pprof/ to callers with the role admin; nil: not
 	Events  http.Handler // served at /events to every caller with a token; nil: not
 	Backup  http.Handler // served at /backup to administrators; nil: not
 	Ready   func() error // /readyz answers 200 when it returns nil; nil: always
@@ -139,6 +140,13 @@ func (c *call) serve() error {
 	c.r = c.r.WithContext(WithPrincipal(c.r.Context(), who))
 	if c.r.URL.Path == "/metrics" && c.h.o.Metrics != nil {
 		c.h.o.Metrics.ServeHTTP(c.w, c.r)
+		return nil
+	}
+	if strings.HasPrefix(c.r.URL.Path, "/debug/pprof/") && c.h.o.Profile != nil {
+		if !who.may(RoleAdmin) {
+			return &Error{Code: CodeAuthorizationFailed, Message: "Profiles need the role admin."}
+		}
+		c.h.o.Profile.ServeHTTP(c.w, c.r)
 		return nil
 	}
 	if c.r.URL.Path == "/events" && c.h.o.Events != nil {

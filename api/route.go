@@ -218,6 +218,7 @@ func (t *routeTable) publishing(s Service) {
 	t.in("PUT", locator, "StreamingLocators_Create", RolePublisher, create(s.CreateStreamingLocator))
 	t.in("DELETE", locator, "StreamingLocators_Delete", RolePublisher, remove(s.DeleteStreamingLocator))
 	t.in("POST", locator+"/setAccess", "StreamingLocators_SetAccess", RolePublisher, change(s.SetStreamingLocatorAccess))
+	t.in("POST", locator+"/getAudience", "StreamingLocators_GetAudience", "", get(s.StreamingLocatorAudience))
 	t.in("POST", locator+"/listPaths", "StreamingLocators_ListPaths", "", get(s.StreamingLocatorPaths))
 	t.in("POST", locator+"/listContentKeys", "StreamingLocators_ListContentKeys", RolePublisher, get(s.StreamingLocatorKeys))
 

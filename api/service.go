@@ -111,6 +111,8 @@ type StreamingLocatorService interface {
 	DeleteStreamingLocator(ctx context.Context, name string, o WriteOptions) (existed bool, err error)
 	// SetStreamingLocatorAccess changes who may watch what a locator publishes, from the next request on.
 	SetStreamingLocatorAccess(ctx context.Context, name string, a *LocatorAccess, o WriteOptions) (*StreamingLocator, error)
+	// StreamingLocatorAudience returns what is known of who watches.
+	StreamingLocatorAudience(ctx context.Context, name string) (*LocatorAudience, error)
 	StreamingLocatorPaths(ctx context.Context, name string) (*Paths, error)
 	StreamingLocatorKeys(ctx context.Context, name string) (*ContentKeys, error)
 }

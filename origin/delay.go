@@ -27,8 +27,8 @@ type delayCounts struct {
 // NewDelay returns a Delay by the clock that Views are announced by (media.View.Published).
 func NewDelay(now func() time.Time) *Delay { return &Delay{now: now} }
 
-// answered notes that an answer of what was announced at t has been sent.
-func (d *Delay) answered(t time.Time) {
+// answered notes that an answer of what was announced at t has been sent, and returns how long after.
+func (d *Delay) answered(t time.Time) time.Duration {
 	now := d.now()
 	n := now.UnixNano() / int64(delayPeriod)
 	p := &d.periods[n%int64(len(d.periods))]
@@ -38,6 +38,7 @@ func (d *Delay) answered(t time.Time) {
 		}
 	}
 	p.of[delayBucket(now.Sub(t))].Add(1)
+	return now.Sub(t)
 }
 
 func delayBucket(d time.Duration) int {

@@ -114,6 +114,7 @@ func (h *Handler) download(w http.ResponseWriter, r *http.Request, c *Served, na
 	h.metrics.Objects.Add(1)
 	rc := http.NewResponseController(w)
 	extend(rc)
+	h.metrics.status(status)
 	w.WriteHeader(status)
 	if r.Method == http.MethodHead {
 		return nil

@@ -47,6 +47,7 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request, c *Served, ref 
 	}
 	h.metrics.Objects.Add(1)
 	h.describe(w, c, v, ref)
+	h.metrics.status(http.StatusOK)
 	w.WriteHeader(http.StatusOK)
 	if r.Method == http.MethodHead {
 		return nil

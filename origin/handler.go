@@ -212,6 +212,9 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) error {
 	if t.ref.Kind == media.ObjectKey {
 		return h.keyFrame(w, r, &t.Served, t.ref)
 	}
+	if t.Audience != nil && t.ref.Kind != media.ObjectInit {
+		t.Audience.asked(r, t.p.View(), t.ref)
+	}
 	return h.object(w, r, &t.Served, t.ref)
 }
 
@@ -221,6 +224,7 @@ func (h *Handler) preflight(w http.ResponseWriter) {
 	head["Access-Control-Allow-Methods"] = h.values.methods
 	head["Access-Control-Allow-Headers"] = h.values.requestHeaders
 	head["Access-Control-Max-Age"] = h.values.day
+	h.metrics.status(http.StatusNoContent)
 	w.WriteHeader(http.StatusNoContent)
 }
 
@@ -245,6 +249,7 @@ func (h *Handler) auth(w http.ResponseWriter, r *http.Request, id, token string)
 		}
 	}
 	w.Header().Set("Cache-Control", "max-age="+authAge)
+	h.metrics.status(http.StatusNoContent)
 	w.WriteHeader(http.StatusNoContent)
 }
 
@@ -306,7 +311,7 @@ func (h *Handler) playlist(w http.ResponseWriter, r *http.Request, c *Served, ke
 	}
 	h.document(w, r, text, h.values.playlist, cache)
 	if c.Delay != nil && v.Revision > asked && !v.Published.IsZero() {
-		c.Delay.answered(v.Published)
+		h.metrics.Added.Observe(c.Delay.answered(v.Published))
 	}
 	return nil
 }
@@ -343,6 +348,7 @@ func (h *Handler) document(w http.ResponseWriter, r *http.Request, d *document, 
 func (h *Handler) notModified(w http.ResponseWriter) {
 	h.metrics.NotModified.Add(1)
 	delete(w.Header(), "Content-Encoding")
+	h.metrics.status(http.StatusNotModified)
 	w.WriteHeader(http.StatusNotModified)
 }
 

@@ -56,6 +56,7 @@ type Served struct {
 	*Channel
 	Lifetime *Lifetime // nil: as this package likes
 	Gallery  *Gallery  // for Pictures
+	Audience *Audience // counts who watches; nil: nobody asks
 	Delay    *Delay    // counts answers that waited; nil: nobody asks
 }
 

@@ -24,6 +24,7 @@ func (h *Handler) send(w http.ResponseWriter, r *http.Request, status int, body 
 		head["Content-Length"] = []string{strconv.FormatInt(size, 10)}
 	}
 	rc := http.NewResponseController(w)
+	h.metrics.status(status)
 	w.WriteHeader(status)
 	if r.Method == http.MethodHead || size == 0 {
 		extend(rc)
@@ -55,6 +56,7 @@ func put(w io.Writer, rc *http.ResponseController, b []byte) error {
 // an error the body is shorter than its Content-Length, so net/http ends the connection and no viewer takes it for whole.
 func (h *Handler) sendFile(w http.ResponseWriter, r *http.Request, status int, f media.File, size int64) {
 	rc := http.NewResponseController(w)
+	h.metrics.status(status)
 	w.WriteHeader(status)
 	if r.Method == http.MethodHead || size == 0 {
 		extend(rc)

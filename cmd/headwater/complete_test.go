@@ -30,7 +30,7 @@ var commandOf = map[string]string{
 	"AssetFilters_List":      "filter list", "AssetFilters_Get": "filter show", "AssetFilters_CreateOrUpdate": "filter create", "AssetFilters_Update": "filter update", "AssetFilters_Delete": "filter delete",
 	"AccountFilters_List": "filter list", "AccountFilters_Get": "filter show", "AccountFilters_CreateOrUpdate": "filter create", "AccountFilters_Update": "filter update", "AccountFilters_Delete": "filter delete",
 	"StreamingLocators_List": "locator list", "StreamingLocators_Get": "locator show", "StreamingLocators_Create": "locator create", "StreamingLocators_Delete": "locator delete",
-	"StreamingLocators_ListPaths": "locator paths", "StreamingLocators_SetAccess": "locator access", "StreamingLocators_ListContentKeys": "(there are none)",
+	"StreamingLocators_GetAudience": "locator audience", "StreamingLocators_ListPaths": "locator paths", "StreamingLocators_SetAccess": "locator access", "StreamingLocators_ListContentKeys": "(there are none)",
 	"StreamingPolicies_List": "policy list", "StreamingPolicies_Get": "policy show", "StreamingPolicies_Create": "policy create", "StreamingPolicies_Delete": "policy delete",
 	"ContentKeyPolicies_List": "(there are none)", "ContentKeyPolicies_Get": "(there are none)", "ContentKeyPolicies_CreateOrUpdate": "(always refused)", "ContentKeyPolicies_Update": "(there are none)",
 	"ContentKeyPolicies_Delete": "(there are none)", "ContentKeyPolicies_GetPolicyPropertiesWithSecrets": "(there are none)",

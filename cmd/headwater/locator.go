@@ -12,7 +12,7 @@ import (
 )
 
 func (a *app) locatorCommand() *cobra.Command {
-	return group("locator", "Streaming locators: what is published", a.locatorCreate(), a.locatorList(), a.locatorShow(), a.locatorPaths(), a.locatorAccess(), a.locatorToken(), a.locatorDelete())
+	return group("locator", "Streaming locators: what is published", a.locatorCreate(), a.locatorList(), a.locatorShow(), a.locatorPaths(), a.locatorAudience(), a.locatorAccess(), a.locatorToken(), a.locatorDelete())
 }
 
 func (a *app) locatorCreate() *cobra.Command {

@@ -21,6 +21,8 @@ type Options struct {
 	OriginBase string
 	// Journal is told of what becomes of resources; nil: nobody is.
 	Journal Journal
+	// Audiences knows who watches; nil: nobody does.
+	Audiences Audiences
 	// Webhooks delivers events; nil: nobody does.
 	Webhooks Webhooks
 	// Archive makes recordings of recordings; nil: that is refused.

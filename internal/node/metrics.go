@@ -19,6 +19,8 @@ type metrics struct {
 	dropped      *prometheus.CounterVec
 	recordErrors prometheus.Counter
 	refused      prometheus.Counter
+	capacity     atomic.Int64     // encoders refused because a limit was reached
+	late         origin.Histogram // parts
 	origin       *origin.Metrics
 
 	discontinuities *prometheus.CounterVec
@@ -84,6 +86,7 @@ func newMetrics() *metrics {
 
 // watch adds what is read from the runtime when it is asked for.
 func (m *metrics) watch(r *runtime) {
+	m.registry.MustRegister(collector{r})
 	gauge := func(name, help string, f func() float64) {
 		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f))
 	}

@@ -387,6 +387,11 @@ func TestWrongTokens(t *testing.T) {
 				}
 			}
 		}
+		for path, want := range map[string]int{"/debug/pprof/goroutine?debug=1": http.StatusOK, "/debug/pprof/cmdline": http.StatusNotFound} {
+			if status := ask(http.MethodGet, path, "bearer "+token); status != want {
+				t.Errorf("%s: %d", path, status)
+			}
+		}
 		if status := ask(http.MethodGet, "/metrics", "bearer "+token); status != http.StatusOK {
 			t.Errorf("metrics: %d", status)
 		}

@@ -51,7 +51,11 @@ func (r ranges) Begin(names []string, inits []media.Init, at time.Duration) (tim
 func (r ranges) Part(i int, p media.Part, last bool) error {
 	err := r.Timeline.Part(i, p, last)
 	if i == r.session.lead {
-		r.session.meter.Part(r.session.event.clock.now().Sub(r.session.since))
+		e, now := r.session.event, r.session.event.clock.now()
+		r.session.meter.Part(now.Sub(r.session.since))
+		if edge, ok := e.edge(); ok {
+			e.metrics.late.Observe(max(0, now.Sub(edge)))
+		}
 	}
 	return err
 }

@@ -33,9 +33,10 @@ type routes struct {
 
 // route is a published locator.
 type route struct {
-	spec    control.LocatorSpec
-	asset   *asset
-	filters []*namedFilter // those that always apply; nil in it: one that does not exist
+	spec     control.LocatorSpec
+	asset    *asset
+	audience *origin.Audience
+	filters  []*namedFilter // those that always apply; nil in it: one that does not exist
 }
 
 // makeRoutes makes the table of what is wanted and exists. r.mu is held.
@@ -53,7 +54,7 @@ func (r *runtime) makeRoutes(d control.Desired) *routes {
 	}
 	for _, l := range d.Locators {
 		if a := r.byAsset[l.AssetID]; a != nil {
-			t.locators[l.ID] = route{l, a, t.filters.named(l.AssetID, l.Filters)}
+			t.locators[l.ID] = route{l, a, r.audience(l.ID), t.filters.named(l.AssetID, l.Filters)}
 		}
 	}
 	return t
@@ -111,7 +112,7 @@ func (r *runtime) Resolve(ctx context.Context, q origin.Request) (origin.Served,
 		applied = append(slices.Clip(applied), t.filters.named(l.spec.AssetID, q.Filters)...)
 	}
 	channel, err := c.filtered(applied, q)
-	served := origin.Served{Channel: channel, Lifetime: t.lifetime, Delay: c.delay}
+	served := origin.Served{Channel: channel, Lifetime: t.lifetime, Audience: l.audience, Delay: c.delay}
 	if q.Protocol == origin.Pictures && err == nil {
 		served.Gallery = r.gallery.of(l.asset, c, c.showsPictures(applied, q))
 	}
@@ -181,6 +182,7 @@ func (r *runtime) admit(e *event, q ingest.Request) (ingest.Session, error) {
 	defer r.admitting.Unlock()
 	if connected, _ := e.load(); !connected {
 		if why := r.admission.full(r.routes.Load().events); why != nil {
+			r.metrics.capacity.Add(1)
 			return nil, e.refuse(q, codeCapacity, why)
 		}
 	}

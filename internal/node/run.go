@@ -185,7 +185,7 @@ func open(cfg Config) (n *node, err error) {
 	n.metrics.watch(n.runtime)
 	n.metrics.follow(n.journal, n.hooks)
 	n.control, err = control.New(n.state, &firstApply{runtime: n.runtime, done: n.applied}, control.Options{
-		IngestBases: n.ready.Ingest, OriginBase: n.ready.Origin, DataDir: cfg.DataDir, Journal: n.journal, Webhooks: webhooks{n.hooks}, Archive: &recordings{n.assets, n.staging}, Pictures: n.runtime.gallery.off == nil, AssetRetention: cfg.AssetRetention, Quotas: quotas, Log: cfg.Log,
+		IngestBases: n.ready.Ingest, OriginBase: n.ready.Origin, DataDir: cfg.DataDir, Journal: n.journal, Webhooks: webhooks{n.hooks}, Audiences: n.runtime, Archive: &recordings{n.assets, n.staging}, Pictures: n.runtime.gallery.off == nil, AssetRetention: cfg.AssetRetention, Quotas: quotas, Log: cfg.Log,
 	})
 	return n, err
 }
@@ -434,7 +434,7 @@ func (n *node) controlHandler(leaving context.Context) http.Handler {
 	tokens := api.AnyToken(api.SingleToken(n.token), n.control.CheckToken)
 	metrics := promhttp.HandlerFor(n.metrics.registry, promhttp.HandlerOpts{})
 	events := &journal.Handler{Journal: n.journal, Source: api.DefaultAccount().ResourceID(), Done: leaving.Done()}
-	control := api.Handler(n.control, api.HandlerOptions{Tokens: tokens, Ready: n.control.Ready, Metrics: metrics, Events: events, Backup: http.HandlerFunc(n.backup), TrustForwarded: n.cfg.TrustForwarded, Log: n.cfg.Log})
+	control := api.Handler(n.control, api.HandlerOptions{Tokens: tokens, Ready: n.control.Ready, Metrics: metrics, Events: events, Profile: profiles(), Backup: http.HandlerFunc(n.backup), TrustForwarded: n.cfg.TrustForwarded, Log: n.cfg.Log})
 	return n.withConsole(control, tokens, leaving)
 }
 

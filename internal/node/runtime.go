@@ -14,6 +14,7 @@ import (
 	"headwater.stream/archive"
 	"headwater.stream/internal/access"
 	"headwater.stream/internal/control"
+	"headwater.stream/origin"
 )
 
 // runtime is what runs: it makes Desired true. Apply is called by the reconcile loop alone; readers load routes.
@@ -28,17 +29,19 @@ type runtime struct {
 	spools  spoolStore // of live events, by EventSpec.ID
 	assets  assetStore // by AssetSpec.Container
 	tokens  *access.Checker
+	crowd   *origin.Crowd
 	journal control.Journal // nil: nobody is told
 	hooks   *webhooks       // nil: none
 	ingest  string          // URL that encoders publish to, without the token
 	routes  atomic.Pointer[routes]
 
-	ctx     context.Context // ends the outputs' loops
-	mu      sync.Mutex      // of the maps; Apply writes, shutdown reads
-	events  map[string]*event
-	outputs map[string]*output
-	ending  map[string]*output // ended for viewers; the disk has not taken all of it yet
-	byAsset map[string]*asset
+	ctx       context.Context // ends the outputs' loops
+	mu        sync.Mutex      // of the maps; Apply writes, shutdown reads
+	events    map[string]*event
+	outputs   map[string]*output
+	ending    map[string]*output // ended for viewers; the disk has not taken all of it yet
+	byAsset   map[string]*asset
+	audiences map[string]*origin.Audience // by LocatorSpec.ID
 
 	attempts attempts
 	budget   *budget
@@ -64,7 +67,7 @@ type assetStore interface {
 var _ control.Runtime = (*runtime)(nil)
 
 func newRuntime(ctx context.Context, c clock, spools spoolStore, assets assetStore, m *metrics, cfg Config) *runtime {
-	r := &runtime{log: cfg.Log, admission: cfg.Admission, cfg: cfg, clock: c, metrics: m, spools: spools, assets: assets, ctx: ctx, tokens: access.NewChecker(),
+	r := &runtime{log: cfg.Log, admission: cfg.Admission, cfg: cfg, clock: c, metrics: m, spools: spools, assets: assets, ctx: ctx, tokens: access.NewChecker(), crowd: origin.NewCrowd(c.now), audiences: map[string]*origin.Audience{},
 		events: map[string]*event{}, outputs: map[string]*output{}, ending: map[string]*output{}, byAsset: map[string]*asset{},
 		filtered: &filteredChannels{most: maxFilteredInAll},
 		budget:   &budget{store: assets, minFree: cfg.ArchiveMinFree, perAsset: cfg.AssetQuota, total: cfg.ArchiveQuota}}
@@ -99,6 +102,7 @@ func (r *runtime) Apply(ctx context.Context, d control.Desired) map[string]error
 			r.log.Error("webhooks", "err", err)
 		}
 	}
+	r.disperse(d)
 	r.closeEvents(ctx, d, fail)
 	r.removeAssets(ctx, d, fail)
 	return failed
