@@ -14,7 +14,7 @@ import (
 
 // withConsole puts the web console before the control API. What its viewers wait for ends with leaving.
 func (n *node) withConsole(control http.Handler, tokens api.TokenChecker, leaving context.Context) http.Handler {
-	media := origin.NewHandler(origin.Options{Resolver: insiders{n.runtime}, MaxWaiting: maxInsiders, Log: n.cfg.Log})
+	media := origin.NewHandler(origin.Options{Resolver: insiders{n.runtime}, MaxWaiting: maxInsiders, Now: n.runtime.clock.now, Log: n.cfg.Log})
 	return console.Handler(control, console.Options{Tokens: tokens, TrustForwarded: n.cfg.TrustForwarded, Log: n.cfg.Log,
 		Media: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			ctx, cancel := context.WithCancel(r.Context())

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -72,6 +73,17 @@ func TestSystemClockIsNotRead(t *testing.T) {
 	c := clock{wall: time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC), start: now}
 	if d := c.now().Sub(c.wall); d < 0 || d > time.Minute {
 		t.Errorf("the clock has moved by %v", d)
+	}
+}
+
+// TestViewersAreToldTheNodesClock: availability is by that clock, and dash.js stands for good when the one it is told steps.
+func TestViewersAreToldTheNodesClock(t *testing.T) {
+	year := clock{wall: time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC), start: time.Now()}
+	n := &node{metrics: newMetrics(), runtime: newRuntime(t.Context(), year, nil, nil, newMetrics(), Config{Log: slog.New(slog.DiscardHandler)})}
+	w := httptest.NewRecorder()
+	n.originHandler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/time", nil))
+	if at, err := time.Parse(time.RFC3339Nano, w.Body.String()); err != nil || at.Year() != 2000 {
+		t.Errorf("/time is %q, %v", w.Body, err)
 	}
 }
 

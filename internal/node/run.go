@@ -417,7 +417,7 @@ func (n *node) writeReady() error {
 
 // originHandler serves viewers: the watch page under /watch/, everything else is a public path.
 func (n *node) originHandler() http.Handler {
-	media := origin.NewHandler(origin.Options{Resolver: n.runtime, Authorize: n.runtime.Authorize, Metrics: n.metrics.origin, MaxWaiting: n.cfg.Admission.Waiting, Log: n.cfg.Log})
+	media := origin.NewHandler(origin.Options{Resolver: n.runtime, Authorize: n.runtime.Authorize, Metrics: n.metrics.origin, MaxWaiting: n.cfg.Admission.Waiting, Now: n.runtime.clock.now, Log: n.cfg.Log})
 	page := watch.Handler()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/watch" || strings.HasPrefix(r.URL.Path, "/watch/") {
