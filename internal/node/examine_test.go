@@ -19,9 +19,9 @@ import (
 	"headwater.stream/packager/cmaf"
 )
 
-// Sizes of what a healthy encoder sends: 30 pictures a second of 8 kB, key frames of five times that, sound of 128 kbit/s.
+// Sizes of what a healthy encoder sends: 30 pictures a second of 2 kB, key frames of five times that, sound of 128 kbit/s.
 const (
-	pictureBytes = 8_000
+	pictureBytes = 2_000
 	keyBytes     = 5 * pictureBytes
 	soundBytes   = 340
 	videoRate    = (30*pictureBytes + (keyBytes-pictureBytes)/2) * 8 // a key frame every two seconds
@@ -214,7 +214,7 @@ func ailments() []ailment {
 		}
 		return true
 	}))
-	much := pictures(func(_ int, s *media.Sample) bool { grow(s, 6*len(s.Data)); return true })
+	much := pictures(func(_ int, s *media.Sample) bool { grow(s, 24*len(s.Data)); return true })
 	much.describe = nil
 	add(doctor.BitrateMuch, much)
 
@@ -250,7 +250,9 @@ func ailments() []ailment {
 // examined sends for a time and returns what is found.
 func (r *faultRig) examined(a ailment) *doctor.Report {
 	r.t.Helper()
-	r.every = time.Hour // nobody watches
+	r.every = time.Hour     // nobody watches
+	r.desired.Outputs = nil // and nothing is recorded: the preview is enough
+	r.apply()
 	if a.setup != nil {
 		a.setup(r, &a.p)
 	}
