@@ -14,8 +14,9 @@ import (
 	"time"
 )
 
-// numberedSeconds is how long the numbered clip is: whole numbers of frames of both tracks, as of clip.
-const numberedSeconds = 32
+// numberedSeconds is how long the numbered clip is: whole numbers of frames of both tracks, as of clip; numberedRate is its frame
+// rate, low because many pages play it at once.
+const numberedSeconds, numberedRate = 32, 15
 
 // numbered makes a small clip whose frames have their numbers drawn into them, a white square for each bit that is set; count.js
 // reads them.
@@ -27,9 +28,9 @@ func numbered(t *testing.T) string {
 	}
 	path := filepath.Join(t.TempDir(), "numbered.mp4")
 	out, err := exec.Command("ffmpeg", "-nostdin", "-v", "error", "-y",
-		"-f", "lavfi", "-i", "color=black:size=320x180:rate=30"+squares.String(), "-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000", "-map", "0:v", "-map", "1:a",
+		"-f", "lavfi", "-i", fmt.Sprintf("color=black:size=320x180:rate=%d%s", numberedRate, squares.String()), "-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000", "-map", "0:v", "-map", "1:a",
 		"-t", fmt.Sprint(numberedSeconds), "-c:v", "libx264", "-preset", "ultrafast", "-profile:v", "high", "-bf", "2", "-b_strategy", "0", "-pix_fmt", "yuv420p",
-		"-g", "60", "-keyint_min", "60", "-sc_threshold", "0", "-c:a", "aac", "-b:a", "64k", "-ac", "2", "-frames:a", fmt.Sprint(numberedSeconds*48000/1024), path).CombinedOutput()
+		"-g", fmt.Sprint(2*numberedRate), "-keyint_min", fmt.Sprint(2*numberedRate), "-sc_threshold", "0", "-c:a", "aac", "-b:a", "64k", "-ac", "2", "-frames:a", fmt.Sprint(numberedSeconds*48000/1024), path).CombinedOutput()
 	if err != nil {
 		t.Fatalf("making the clip: %v\n%s", err, out)
 	}
@@ -82,7 +83,7 @@ func (s Stats) wrong(zero time.Time) float64 {
 		return math.NaN()
 	}
 	want := s.Picture.Date/1000 - float64(zero.UnixMilli())/1000
-	return math.Remainder(float64(s.Picture.Number)/30-want, numberedSeconds)
+	return math.Remainder(float64(s.Picture.Number)/numberedRate-want, numberedSeconds)
 }
 
 // seeks moves a page to the start of the window, to its middle and back to the live edge, and sees it play there, with the

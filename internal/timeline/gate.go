@@ -6,9 +6,10 @@ import (
 )
 
 // A gate is opened for few at a time: whoever becomes runnable meanwhile, above all the writer and the spooler, waits for those
-// and not for the crowd. Beyond the first room a crowd spreads over moreRooms: 5,000 are ten a room.
+// and not for the crowd. A room is not smaller, because on a busy machine it is a while until the next one is opened. Beyond
+// roomSize*moreRooms, rooms take more.
 const (
-	firstRoom = 16
+	roomSize  = 16
 	moreRooms = 512
 )
 
@@ -32,7 +33,7 @@ func newGate() *gate { return &gate{first: room{door: make(chan struct{})}} }
 
 // enter returns a room to wait in until its door opens, or until one leaves it.
 func (g *gate) enter() *room {
-	if g.first.in.Add(1) <= firstRoom {
+	if g.first.in.Add(1) <= roomSize {
 		return &g.first
 	}
 	c := g.more.Load()
@@ -44,7 +45,7 @@ func (g *gate) enter() *room {
 		return &g.first
 	}
 	g.first.leave()
-	slot := &c.rooms[c.came.Add(1)%moreRooms]
+	slot := &c.rooms[(c.came.Add(1)-1)/roomSize%moreRooms]
 	if slot.Load() == nil {
 		slot.CompareAndSwap(nil, &room{door: make(chan struct{})})
 	}
