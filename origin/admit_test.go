@@ -32,7 +32,8 @@ func TestAdmission(t *testing.T) {
 		srv := origin.NewServer(handlerOf(newMemory(true), origin.Options{}))
 		srv.ConnState = gate.ConnState
 		stopped := make(chan error)
-		go func() { stopped <- srv.Serve(gate.Listener(raw)) }()
+		front := origin.NewFront(srv)
+		go func() { stopped <- front.Serve(gate.Listener(raw)) }()
 		dial := func(addr string) net.Conn {
 			client, server := net.Pipe()
 			raw.conns <- from{server, addr}
@@ -89,7 +90,7 @@ func TestAdmission(t *testing.T) {
 		if n := metrics.TurnedAway.Load(); n != 3 {
 			t.Errorf("%d turned away", n)
 		}
-		if err := srv.Close(); err != nil {
+		if err := front.Close(); err != nil {
 			t.Error(err)
 		}
 		<-stopped

@@ -37,7 +37,7 @@ func (l *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipe", Net: "pipe"
 // serve serves h and returns what opens connections to it.
 func serve(t *testing.T, h http.Handler) (dial func() net.Conn) {
 	l := &pipes{conns: make(chan net.Conn), done: make(chan struct{})}
-	srv := origin.NewServer(h)
+	srv := origin.NewFront(origin.NewServer(h))
 	stopped := make(chan error)
 	go func() { stopped <- srv.Serve(l) }()
 	t.Cleanup(func() {
@@ -153,7 +153,7 @@ func TestHugeRequests(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv := origin.NewServer(handlerOf(m, origin.Options{}))
+	srv := origin.NewFront(origin.NewServer(handlerOf(m, origin.Options{})))
 	stopped := make(chan error)
 	go func() { stopped <- srv.Serve(l) }()
 	defer func() {

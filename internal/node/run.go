@@ -290,6 +290,7 @@ func (n *node) serve(ctx context.Context) error {
 	apiServer.MaxHeaderBytes = maxControlHeader
 	originServer.ErrorLog = slog.NewLogLogger(log.Handler(), slog.LevelDebug) // what strangers' connections get wrong
 	apiServer.ErrorLog = originServer.ErrorLog
+	front := origin.NewFront(originServer)
 	controlCtx, stopControl := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopControl()
 	publishers, stopPublishers := context.WithCancel(context.WithoutCancel(ctx))
@@ -305,7 +306,7 @@ func (n *node) serve(ctx context.Context) error {
 	case <-n.applied:
 	case <-ctx.Done():
 	}
-	spawn("origin listener", func() error { return ignoreClosed(originServer.Serve(n.origin)) })
+	spawn("origin listener", func() error { return ignoreClosed(front.Serve(n.origin)) })
 	if quicServer != nil {
 		spawn("origin listener for HTTP/3", func() error { return ignoreClosed(quicServer.Serve(n.quic)) })
 	}
@@ -338,7 +339,7 @@ func (n *node) serve(ctx context.Context) error {
 	if quicServer != nil {
 		errs = append(errs, shutdown(ctx, quicServer))
 	}
-	errs = append(errs, shutdown(ctx, originServer))
+	errs = append(errs, shutdown(ctx, front))
 	wg.Wait()
 	errs = append(errs, n.hooks.Close()) // what has not been delivered is at the next start
 	stopJournal()
