@@ -187,3 +187,38 @@ func BeatNotice(event string, b Heartbeat) journal.Event {
 		"unexpectedBitrate": d.UnexpectedBitrate, "state": d.State, "healthy": d.Healthy, "lastFragmentArrivalTime": b.Arrived.UTC(), "ingestDriftValue": d.IngestDriftValue,
 	})
 }
+
+// apart is how far the newest timestamps of two tracks have to be from each other to be told.
+const apart = time.Second
+
+// SyncNotice is the event for heartbeats of the same moment whose tracks are out of step; false when they are not. It is a
+// warning: playback need not notice (ams-v3 §10.1).
+func SyncNotice(event string, beats []Heartbeat) (journal.Event, bool) {
+	if len(beats) < 2 {
+		return journal.Event{}, false
+	}
+	first, last := &beats[0], &beats[0]
+	for i := range beats {
+		b := &beats[i]
+		if b.Incoming == 0 {
+			return journal.Event{}, false
+		}
+		if b.Last < first.Last {
+			first = b
+		}
+		if b.Last > last.Last {
+			last = b
+		}
+	}
+	return notice(first.Time, amsType+"LiveEventIncomingStreamsOutOfSync", "liveEvent/"+event, map[string]any{
+		"minLastTimestamp": ticks(first.Last), "typeOfStreamWithMinLastTimestamp": first.Track, "timescaleOfMinLastTimestamp": timescale,
+		"maxLastTimestamp": ticks(last.Last), "typeOfStreamWithMaxLastTimestamp": last.Track, "timescaleOfMaxLastTimestamp": timescale,
+	}), last.Last-first.Last > apart
+}
+
+// ArchiveNotice is the heartbeat of a live event that is recorded: how far the recordings are behind the clock.
+func ArchiveNotice(event string, now time.Time, latency time.Duration, code string) journal.Event {
+	return notice(now, amsType+"LiveEventChannelArchiveHeartbeat", "liveEvent/"+event, map[string]any{
+		"channelLatencyMs": strconv.FormatInt(latency.Milliseconds(), 10), "latencyResultCode": code,
+	})
+}

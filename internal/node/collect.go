@@ -75,8 +75,8 @@ func (c collector) live(now time.Time, gauge func(name, help string, value float
 		gauge("headwater_spool_lag_seconds", "For how long the oldest thing has waited that is to be written to the spool of a live event.", e.tl.Health().Lag.Seconds(), "event", name)
 	}
 	for _, a := range t.assets {
-		if lag, output, ok := a.behind(now); ok {
-			gauge("headwater_recorder_lag_seconds", "How old the oldest segment is that is not yet written to the recording of a live output.", lag.Seconds(), "output", output)
+		if lag, o := a.behind(now); o != nil {
+			gauge("headwater_recorder_lag_seconds", "How old the oldest segment is that is not yet written to the recording of a live output.", lag.Seconds(), "output", o.spec.Name)
 		}
 	}
 }
@@ -96,17 +96,19 @@ func (e *event) edge() (time.Time, bool) {
 	return time.Time{}, false
 }
 
-// behind returns how far the recording into an asset is behind; false when there is none.
-func (a *asset) behind(now time.Time) (lag time.Duration, output string, ok bool) {
-	a.mu.Lock()
+// behind returns how far the recording into an asset is behind, and whose it is; nil when there is none.
+func (a *asset) behind(now time.Time) (lag time.Duration, of *output) {
+	if !a.mu.TryLock() { // a disk that hangs may hold it up
+		return 0, nil
+	}
 	defer a.mu.Unlock()
 	if a.output == nil || a.output.rec == nil {
-		return 0, "", false
+		return 0, nil
 	}
 	if oldest := a.output.rec.Behind(); !oldest.IsZero() {
 		lag = max(0, now.Sub(oldest))
 	}
-	return lag, a.output.spec.Name, true
+	return lag, a.output
 }
 
 // viewers tells who watches: all together, and the most watched locators.

@@ -35,10 +35,11 @@ type event struct {
 	spec    atomic.Pointer[control.EventSpec]
 	running atomic.Bool
 
-	trail   trail
-	silence silence
-	linger  linger
-	alarms  alarms
+	trail    trail
+	archived time.Time // when the last heartbeat of its recordings was; of runtime.beat alone
+	silence  silence
+	linger   linger
+	alarms   alarms
 
 	mu      sync.Mutex
 	cur     *session // the publisher, nil while there is none

@@ -120,11 +120,11 @@ func (t *trail) beat(list []control.Heartbeat) {
 // pulse adds heartbeats. t.mu is held.
 func (t *trail) pulse(list []control.Heartbeat) {
 	t.latest = list
+	t.voice.beats(list)
 	for i, b := range list {
 		if t.tick(b.Time); i == 0 {
 			t.flush(b.Time, false)
 		}
-		t.voice.beat(b)
 		if t.beats = append(t.beats, b); len(t.beats) > maxHeartbeats {
 			t.beats = slices.Delete(t.beats, 0, 1)
 		}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"headwater.stream/internal/journal"
+	"headwater.stream/internal/media"
 )
 
 // heard is a journal in memory.
@@ -62,6 +63,8 @@ func TestInputEvents(t *testing.T) {
 			"LiveEventEncoderDisconnected":        {1, map[string]any{"resultCode": "MPE_CLIENT_TERMINATED_SESSION", "encoderIp": "192.0.2.1"}},
 			"LiveEventIncomingStreamReceived":     {2, map[string]any{"trackType": "video", "timescale": "10000000", "duration": "0"}},
 			"LiveEventTrackDiscontinuityDetected": {1, map[string]any{"trackType": "video", "timescale": "10000000"}},
+			"LiveEventChannelArchiveHeartbeat":    {3, map[string]any{"latencyResultCode": "S_OK"}},
+			"LiveEventIncomingStreamsOutOfSync":   {0, nil},
 			"LiveEventIngestHeartbeat":            {4, map[string]any{"trackType": "video", "state": "Running", "overlapCount": 0.0, "nonincreasingCount": 0.0, "timescale": "10000000", "ingestDriftValue": "0"}},
 		} {
 			list := h.of(kind)
@@ -106,5 +109,30 @@ func TestInputEvents(t *testing.T) {
 		}
 		stop()
 		<-ended
+	})
+}
+
+// TestOutOfSync: tracks whose timestamps are far from each other are told of at each heartbeat, with AMS's names.
+func TestOutOfSync(t *testing.T) {
+	faults(t, func(r *faultRig) {
+		h := &heard{}
+		r.rt.events["e"].trail.voice = voice{h, "e", ""}
+		ahead := func(_ float64, track int, s *media.Sample) bool {
+			if track == 1 {
+				s.DTS += 48000 * 3 / 2
+			}
+			return true
+		}
+		s := r.send(publisher{audio: 48000, mutate: ahead}, 45*time.Second)
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+		list := h.of("LiveEventIncomingStreamsOutOfSync")
+		if len(list) != 2 {
+			t.Fatalf("%v", list)
+		}
+		if e := list[0]; e["typeOfStreamWithMinLastTimestamp"] != "video" || e["typeOfStreamWithMaxLastTimestamp"] != "audio" || e["timescaleOfMinLastTimestamp"] != "10000000" || e["minLastTimestamp"] == e["maxLastTimestamp"] {
+			t.Errorf("%v", e)
+		}
 	})
 }
