@@ -93,7 +93,7 @@ function stage(signal) {
         const video = h('video', { id: 'preview', muted: true, autoplay: true, playsinline: true, controls: true, 'aria-label': `Preview of ${event.name}` });
         video.muted = true;
         frame.replaceChildren(video, behind);
-        handle = keep(video, media(event.properties.preview.previewLocator), life.signal);
+        handle = keep(video, media(event.properties.preview.previewLocator), life.signal, { follow: true });
       } else if (!d.receiving) {
         life?.abort();
         life = handle = undefined;
@@ -199,13 +199,16 @@ function newOutput(event, outputs) {
   };
   dialog('New output', 'Record', [
     field('Name', h('input', { name: 'name', required: true, value: free('live'), autocomplete: 'off', spellcheck: 'false' })),
-    field('Recording', h('input', { name: 'asset', required: true, value: `${event}-${new Date().toISOString().slice(0, 16).replace(/[-:]/g, '').replace('T', '-')}`, autocomplete: 'off', spellcheck: 'false' }), 'An asset of this name is made if there is none.'),
+    field('Recording', h('input', { name: 'asset', required: true, value: `${event}-${new Date().toISOString().slice(0, 16).replace(/[-:]/g, '').replace('T', '-')}`, autocomplete: 'off', spellcheck: 'false' }), may('publisher') ? 'An asset of this name is made if there is none.' : 'The name of an asset that exists.'),
     field('Keep the last', h('select', { name: 'archive' }, ...window('PT25H')), 'What is older is deleted while it records.'),
     field('Viewers can go back', h('select', { name: 'rewind' }, h('option', { value: '' }, 'as far as it keeps'), ...window(''))),
     may('publisher') && h('label', { class: 'check' }, h('input', { type: 'checkbox', name: 'publish', checked: true }), h('span', {}, 'Publish it')),
   ].filter(Boolean), async (form) => {
     const asset = form.get('asset').trim();
-    if (may('publisher')) await put(at`assets/${asset}`, { properties: { alternateId: event } });
+    await get(at`assets/${asset}`).catch((error) => {
+      if (error.status !== 404 || !may('publisher')) throw error;
+      return put(at`assets/${asset}`, { properties: { alternateId: event } });
+    });
     await put(at`liveEvents/${event}/liveOutputs/${form.get('name').trim()}`, { properties: {
       assetName: asset, archiveWindowLength: form.get('archive'), rewindWindowLength: form.get('rewind') || undefined, manifestName: event,
     } });

@@ -48,7 +48,7 @@ function card({ event }, signal) {
       const video = h('video', { muted: true, autoplay: true, playsinline: true, 'aria-label': `Picture of ${name}`, tabindex: '-1' });
       video.muted = true;
       picture.replaceChildren(video);
-      keep(video, media(x.event.properties.preview.previewLocator), life.signal, { small: true });
+      keep(video, media(x.event.properties.preview.previewLocator), life.signal, { small: true, follow: true });
     } else if (!playing) {
       life?.abort();
       life = undefined;

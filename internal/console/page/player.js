@@ -23,7 +23,10 @@ const pause = (ms, signal) => new Promise((resolve) => {
 // keep plays url in video until signal ends, and begins again whenever that fails. It returns a handle:
 // dateAt(seconds): the wall clock at a place of the media, null when unknown; details(): what hls.js knows of the playlist;
 // latency(): seconds behind the live edge, NaN when not live.
-export function keep(video, url, signal, { live = true, small = false } = {}) {
+//
+// live: it is being made. small: a picture among many, which need not be quick. follow: always near the live edge, also after
+// a busy machine fell behind.
+export function keep(video, url, signal, { live = true, small = false, follow = false } = {}) {
   let hls;
   const handle = {
     details: () => hls?.levels?.[hls.currentLevel < 0 ? 0 : hls.currentLevel]?.details,
@@ -45,8 +48,15 @@ export function keep(video, url, signal, { live = true, small = false } = {}) {
       signal.addEventListener('abort', resolve, { once: true });
       return;
     }
-    hls = new Hls({ lowLatencyMode: live && !small, // blocked reloads of many small pictures would take all connections of the browser
-      enableWorker: true, maxLiveSyncPlaybackRate: 1.1, backBufferLength: live ? 10 : 60, maxBufferLength: small ? 4 : 20, capLevelToPlayerSize: small });
+    hls = new Hls({
+      enableWorker: true,
+      lowLatencyMode: live && !small, // blocked reloads of many small pictures would take all connections of the browser
+      maxLiveSyncPlaybackRate: 1.1,
+      liveMaxLatencyDurationCount: follow ? 5 : Infinity,
+      backBufferLength: live ? 10 : 60,
+      maxBufferLength: small ? 4 : 20,
+      capLevelToPlayerSize: small,
+    });
     let recovered = 0;
     hls.on(Hls.Events.ERROR, (_, data) => {
       if (!data.fatal) return;
