@@ -20,6 +20,9 @@ const pause = (ms, signal) => new Promise((resolve) => {
   signal.addEventListener('abort', () => { clearTimeout(timer); resolve(); }, { once: true });
 });
 
+// maxBehind is how many seconds more than it should be a picture that follows may lag before it jumps.
+const maxBehind = 5;
+
 // keep plays url in video until signal ends, and begins again whenever that fails. It returns a handle:
 // dateAt(seconds): the wall clock at a place of the media, null when unknown; details(): what hls.js knows of the playlist;
 // latency(): seconds behind the live edge, NaN when not live.
@@ -52,7 +55,6 @@ export function keep(video, url, signal, { live = true, small = false, follow = 
       enableWorker: true,
       lowLatencyMode: live && !small, // blocked reloads of many small pictures would take all connections of the browser
       maxLiveSyncPlaybackRate: 1.1,
-      liveMaxLatencyDurationCount: follow ? 5 : Infinity,
       backBufferLength: live ? 10 : 60,
       maxBufferLength: small ? 4 : 20,
       capLevelToPlayerSize: small,
@@ -67,15 +69,22 @@ export function keep(video, url, signal, { live = true, small = false, follow = 
     hls.attachMedia(video);
     signal.addEventListener('abort', resolve, { once: true });
   });
+  // hls.js has a setting for this, but it takes the place of the distance that the playlist asks for.
+  const chase = follow && setInterval(() => {
+    if (hls?.liveSyncPosition && !video.paused && hls.latency > hls.targetLatency + maxBehind) video.currentTime = hls.liveSyncPosition;
+  }, 2000);
   (async () => {
     while (!signal.aborted) {
       try {
         await once(await load());
-      } catch { /* again, below */ }
+      } catch (error) {
+        console.error(error); // and again, below
+      }
       hls?.destroy();
       hls = undefined;
       await pause(2000, signal);
     }
+    clearInterval(chase);
     video.removeAttribute('src');
     video.load();
   })();
