@@ -74,9 +74,9 @@ type LatencyStage struct {
 	Label   string  `json:"label"`
 	Source  string  `json:"source"`  // measured, computed, reported
 	Samples int32   `json:"samples"` // 0 of what is measured or reported: not known yet
-	Typical float64 `json:"typical"`
-	P95     float64 `json:"p95"`
-	Max     float64 `json:"max"`
+	Typical float64 `json:"typical"` // what players report: on average
+	P95     float64 `json:"p95"`     // 0: not known
+	Max     float64 `json:"max"`     // 0: not known
 }
 
 // DoctorService examines the encoders of live events.

@@ -110,8 +110,11 @@ func printStages(cmd *cobra.Command, stages []api.LatencyStage) error {
 	var rows [][]string
 	for _, s := range stages {
 		row := []string{s.Label, ms(s.Typical), ms(s.P95), ms(s.Max), s.Source}
-		if s.Samples == 0 && s.Source != "computed" {
+		switch {
+		case s.Samples == 0 && s.Source != "computed":
 			row = []string{s.Label, "?", "?", "?", s.Source}
+		case s.Typical > 0 && s.Max == 0: // an average
+			row = []string{s.Label, ms(s.Typical), "", "", s.Source}
 		}
 		rows = append(rows, row)
 	}

@@ -126,6 +126,13 @@ func (a *asset) tell(why error) {
 // damaged tells of a segment whose file is not what was recorded.
 func (a *asset) damaged(err error) { a.log.Error("damage; see 'headwater asset check'", "err", err) }
 
+// records reports whether the asset records e.
+func (a *asset) records(e *event) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.output != nil && a.output.event == e
+}
+
 // unfinished reports whether the asset has a recording that was begun and has not ended, and nobody makes.
 func (a *asset) unfinished(ctx context.Context) (bool, error) {
 	if err := a.take(ctx); err != nil {

@@ -1,6 +1,8 @@
 package node
 
 import (
+	"time"
+
 	"headwater.stream/internal/doctor"
 )
 
@@ -16,14 +18,33 @@ func (r *runtime) Examine(id string) *doctor.Report {
 	if cur == nil {
 		return nil
 	}
-	return cur.examine(e.stages())
+	return cur.examine([]doctor.Stage{e.responses(), r.players(e)})
 }
 
-// stages are the parts of the latency that are not measured of the encoder.
-func (e *event) stages() []doctor.Stage {
-	response := doctor.Stage{Name: "responseTime", Label: "From a part's announcement to the answers that waited for it", Source: doctor.Measured}
-	response.N, response.Typical, response.P95, response.Max = e.delay.Read()
-	return []doctor.Stage{response}
+// responses is how long answers come after the media that they waited for.
+func (e *event) responses() doctor.Stage {
+	s := doctor.Stage{Name: "responseTime", Label: "From a part's announcement to the answers that waited for it", Source: doctor.Measured}
+	s.N, s.Typical, s.P95, s.Max = e.delay.Read()
+	return s
+}
+
+// players is how far behind live the players of the event's locators say that they are, on average.
+func (r *runtime) players(e *event) doctor.Stage {
+	s := doctor.Stage{Name: "players", Label: "Behind live, as players report (CMCD)", Source: doctor.Reported}
+	sum, now := time.Duration(0), r.clock.now()
+	for _, l := range r.routes.Load().locators {
+		if !l.asset.records(e) {
+			continue
+		}
+		if w := l.audience.Read(now); w.Latency > 0 {
+			s.N += int(w.Reports)
+			sum += w.Latency * time.Duration(w.Reports)
+		}
+	}
+	if s.N > 0 {
+		s.Typical = sum / time.Duration(s.N)
+	}
+	return s
 }
 
 // examine says what is measured of the encoder and what is wrong with it; nil before it has said what its tracks are.

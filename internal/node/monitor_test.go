@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.yaml.in/yaml/v3"
 
+	"headwater.stream/api"
 	"headwater.stream/internal/hook"
 	"headwater.stream/internal/journal"
 	"headwater.stream/origin"
@@ -76,6 +77,10 @@ func TestMonitoring(t *testing.T) {
 		a := r.rt.Audience(faultLocator)
 		if a.Viewers < 1 || a.Viewers > 2 || a.Reports != 1 || a.Stalls != 1 || a.Bitrate != 2_500_000 || a.Buffer != "PT1S" || a.Latency == "PT0S" {
 			t.Errorf("%+v", a)
+		}
+		stages := r.rt.Examine("e").Latency.Stages
+		if p := stages[len(stages)-1]; p.Name != "players" || p.N != 1 || api.FormatDuration(p.Typical) != a.Latency {
+			t.Errorf("the event's latency has %+v", p)
 		}
 		if r.rt.Audience("none") != nil {
 			t.Error("a locator that is none has an audience")
