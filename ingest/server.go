@@ -65,7 +65,8 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	stop()
 	_ = l.Close()
 	endErr := run.end()
-	_ = lib.Close() // closes the feed
+	_ = run.feed.Close() // the library may not have got to know it
+	_ = lib.Close()
 	<-libDone
 	if ctx.Err() != nil {
 		err = nil

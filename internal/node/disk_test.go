@@ -421,3 +421,36 @@ func TestDiskIsSlow(t *testing.T) {
 		})
 	}
 }
+
+// TestStartOnAFullDisk: a server that starts on a disk without room serves its recordings and takes encoders, whose media viewers get
+// from memory; what it could not write follows by itself when there is room.
+func TestStartOnAFullDisk(t *testing.T) {
+	const published = "22222222-2222-3333-4444-555555555555"
+	d := newBadDisk(t)
+	if !d.real {
+		t.Log("file systems cannot be mounted here: nothing can be seen")
+		return
+	}
+	dir, base := filepath.Join(d.dir, "data"), "/"+published+"/show.ism/"
+	r := start(t, dir)
+	endPublish := r.live(published)
+	r.until("two segments", func() bool { return len(r.objects(base)) >= 4 })
+	r.end()
+	endPublish()
+	d.fill(false)
+	r = start(t, dir)
+	defer func() { r.end() }()
+	before := len(r.objects(base))
+	if before < 4 {
+		t.Fatalf("%d segments are left", before)
+	}
+	e, err := r.client.GetLiveEvent(t.Context(), "ev")
+	if err != nil {
+		t.Fatal(err)
+	}
+	endPublish = r.publish(strings.TrimSuffix(e.Properties.Input.Endpoints[0].URL, "/"))
+	defer func() { endPublish() }()
+	r.until("media on a full disk", func() bool { return len(r.objects(base)) >= before+2 })
+	d.free()
+	r.until("the ready file", func() bool { _, err := os.Stat(filepath.Join(dir, ReadyName)); return err == nil })
+}

@@ -44,10 +44,7 @@ func startWith(t *testing.T, dir string, cfg Config) *running {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &running{t: t, dir: dir, stop: cancel, done: make(chan error, 1), http: &http.Client{Transport: &http.Transport{}}}
-	file := filepath.Join(dir, "ready")
-	if err := os.RemoveAll(file); err != nil {
-		t.Fatal(err)
-	}
+	file := filepath.Join(t.TempDir(), "ready")
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
 	cfg.DataDir, cfg.OriginListen, cfg.ControlListen, cfg.RTMPListen, cfg.ReadyFile = dir, "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0", file
 	cfg.SyncInterval, cfg.Log = time.Second, log

@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -317,7 +318,7 @@ func (n *node) serve(ctx context.Context) error {
 		spawn("RTMP listener", func() error { return n.ingest.Serve(publishers, l) })
 	}
 	if ctx.Err() == nil {
-		if err := n.writeReady(); err != nil {
+		if err := n.becomeReady(publishers, spawn); err != nil {
 			cancel(err)
 		} else {
 			log.Info("ready", "origin", n.ready.Origin, "control", n.ready.Control, "console", n.ready.Control+console.Root, "rtmp", n.ready.Ingest, "data", n.cfg.DataDir)
@@ -407,13 +408,50 @@ func (n *node) writeReady() error {
 		return fmt.Errorf("ready file: %w", err)
 	}
 	b = append(b, '\n')
-	if err := writeFile(filepath.Join(n.cfg.DataDir, ReadyName), b, 0o600); err != nil {
+	err = writeFile(filepath.Join(n.cfg.DataDir, ReadyName), b, 0o600)
+	if n.cfg.ReadyFile == "" {
 		return err
 	}
-	if n.cfg.ReadyFile == "" {
-		return nil
+	return errors.Join(err, writeFile(n.cfg.ReadyFile, b, 0o644))
+}
+
+// readyRetry is how often the ready file is tried again that a disk did not take.
+const readyRetry = time.Second
+
+// becomeReady writes the ready file. A disk that takes nothing keeps no viewer and no encoder out: the file, of which nobody is
+// to read an old one, follows when it is well.
+func (n *node) becomeReady(ctx context.Context, spawn func(string, func() error)) error {
+	err := n.writeReady()
+	if err != nil && !refused(err) {
+		return err
 	}
-	return writeFile(n.cfg.ReadyFile, b, 0o644)
+	if err != nil {
+		n.cfg.Log.Error("the ready file cannot be written; it is tried again", "err", err)
+		_ = os.Remove(filepath.Join(n.cfg.DataDir, ReadyName))
+		spawn("ready file", func() error {
+			t := time.NewTicker(readyRetry)
+			defer t.Stop()
+			for n.writeReady() != nil {
+				select {
+				case <-t.C:
+				case <-ctx.Done():
+					return nil
+				}
+			}
+			return nil
+		})
+	}
+	return nil
+}
+
+// refused reports whether an error is the disk's, and may pass.
+func refused(err error) bool {
+	for _, e := range []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS, syscall.EIO} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
 }
 
 // originHandler serves viewers: the watch page under /watch/, everything else is a public path.

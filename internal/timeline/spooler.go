@@ -123,7 +123,12 @@ func (s *spooler) submit(o op, bound time.Duration) {
 	s.mu.Lock()
 	key := segKey{o.rendition, o.seg.Number}
 	_, hole := s.lost[key]
-	if o.kind == opAppend && (hole || s.bytes+len(o.body) > spoolBytes || len(s.queue) >= spoolQueue) {
+	if o.kind == opAppend && hole { // the reason is known
+		s.lostN++
+		s.mu.Unlock()
+		return
+	}
+	if o.kind == opAppend && (s.bytes+len(o.body) > spoolBytes || len(s.queue) >= spoolQueue) {
 		s.lose(key, errOverrun)
 		s.mu.Unlock()
 		return
