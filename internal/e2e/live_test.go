@@ -1,7 +1,9 @@
 package e2e
 
 import (
+	"math"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -125,6 +127,21 @@ func sameEverywhere(t *testing.T, c *Channel) {
 	}
 }
 
+// tellsHowItPlays checks what the origin knows of the last minute's players by CMCD, of which this is one.
+func tellsHowItPlays(t *testing.T, c *Channel, player string, latency float64) {
+	t.Helper()
+	var w struct {
+		Viewers, Requests, Reports, Stalls, Bitrate int
+		Latency, Buffer                             string
+	}
+	decode(t, c.d.CLI(t, "locator", "audience", c.Locator, "--json"), &w)
+	t.Logf("%s is %.2f s behind by itself; by CMCD: %+v", player, latency, w)
+	told, err := time.ParseDuration(strings.ToLower(strings.TrimPrefix(w.Latency, "PT")))
+	if err != nil || math.Abs(told.Seconds()-latency) > 8 || w.Viewers < 1 || w.Viewers > 4 || w.Reports < 5 || w.Reports > w.Requests || w.Bitrate < 100_000 {
+		t.Errorf("%s: by CMCD %+v, %v; it is %.2f s behind", player, w, err, latency)
+	}
+}
+
 func containsAll(all, some []string) bool {
 	for _, s := range some {
 		if !slices.Contains(all, s) {
@@ -142,8 +159,8 @@ func playersPlay(t *testing.T, c *Channel) {
 	b := NewBrowser(t)
 	elsewhere := plainOrigin(t, t.TempDir())
 	for _, urls := range [][]string{
-		{c.Watch(HLS(c.Preview)), c.Watch(DASH(c.Public))},
-		{c.Watch(HLS(c.Public)), c.Watch(DASH(c.Preview))},
+		{c.Watch(HLS(c.Preview)), c.Watch(DASH(c.Public)) + "&cmcd"},
+		{c.Watch(HLS(c.Public)) + "&cmcd", c.Watch(DASH(c.Preview))},
 		{elsewhere.URL + "/players/defaults.html?player=shaka&src=" + HLS(c.Public), elsewhere.URL + "/players/defaults.html?player=shaka&src=" + DASH(c.Public)},
 	} {
 		var pages []*Page
@@ -166,7 +183,10 @@ func playersPlay(t *testing.T, c *Channel) {
 				t.Errorf("%s: started %d times\n%s", s.Player, s.Starts, p)
 			}
 		}
-		for _, p := range pages {
+		for i, p := range pages {
+			if s := p.Stats(); strings.HasSuffix(urls[i], "&cmcd") && s.Latency != nil {
+				tellsHowItPlays(t, c, s.Player, *s.Latency)
+			}
 			p.Close()
 		}
 	}

@@ -29,6 +29,9 @@ function script(src) {
 // now is the origin's time in ms; set by the page.
 export const clock = { offset: 0, now() { return Date.now() + this.offset; } };
 
+// With "cmcd" in its address the page tells the origin how it plays (CTA-5004): in the query, as players elsewhere do.
+const cmcd = new URLSearchParams(location.search).has('cmcd');
+
 export const hasNativeHLS = () => document.createElement('video').canPlayType('application/vnd.apple.mpegurl') !== '';
 
 export async function openHLS(video, url, report) {
@@ -45,6 +48,7 @@ export async function openHLS(video, url, report) {
     // A little faster than real time after a stall, so that latency comes back by itself.
     maxLiveSyncPlaybackRate: 1.1,
     backBufferLength: 60,
+    cmcd: cmcd ? {} : undefined,
   });
   let edge = '';
   let live = true;
@@ -109,6 +113,7 @@ export async function openDASH(video, url, report) {
     debug: { logLevel: 0 },
     streaming: {
       liveCatchup: { enabled: true },
+      cmcd: { enabled: cmcd, mode: 'query' },
       // Never another host's clock, which is the default when the manifest names none.
       utcSynchronization: { defaultTimingSource: { scheme: 'urn:mpeg:dash:utc:http-iso:2014', value: new URL('/time', location.origin).href } },
       buffer: { bufferToKeep: 30 },
