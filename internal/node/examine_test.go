@@ -127,12 +127,18 @@ type ailment struct {
 
 var recoveryPoint = []byte{0, 0, 0, 4, 6, 6, 1, 0x84}
 
+// ailments are all the ailments, one for each code.
 func ailments() []ailment {
-	var list []ailment
-	add := func(code doctor.Code, p publisher) { list = append(list, ailment{code: code, p: p}) }
+	return slices.Concat(connectionAilments(), pictureAilments(), bitrateAilments(), soundAilments())
+}
 
-	// The connection.
-	list = append(list,
+// ward collects ailments.
+type ward []ailment
+
+func (w *ward) add(code doctor.Code, p publisher) { *w = append(*w, ailment{code: code, p: p}) }
+
+func connectionAilments() (w ward) {
+	w = append(w,
 		ailment{code: doctor.Stall, p: healthy(nil), setup: waits(func(ms float64) time.Duration {
 			if ms >= 12_000 && ms < 13_000 {
 				return 1500 * time.Millisecond
@@ -142,73 +148,77 @@ func ailments() []ailment {
 		ailment{code: doctor.Jitter, p: healthy(nil), setup: waits(func(float64) time.Duration { return 600 * time.Millisecond })},
 		ailment{code: doctor.ClockDrift, p: with(func(p *publisher) { p.speed = 0.995 }), lasts: time.Minute},
 	)
-	add(doctor.TooSlow, with(func(p *publisher) { p.speed = 0.93 }))
-	add(doctor.TooFast, with(func(p *publisher) { p.speed = 1.1 }))
-	add(doctor.TimestampsJump, healthy(both(12_000, 3_600_000, 48000)))
-	add(doctor.TimestampsBackward, pictures(func(i int, s *media.Sample) bool {
+	w.add(doctor.TooSlow, with(func(p *publisher) { p.speed = 0.93 }))
+	w.add(doctor.TooFast, with(func(p *publisher) { p.speed = 1.1 }))
+	w.add(doctor.TimestampsJump, healthy(both(12_000, 3_600_000, 48000)))
+	w.add(doctor.TimestampsBackward, pictures(func(i int, s *media.Sample) bool {
 		if i%30 == 10 {
 			s.DTS -= 40 * 120
 		}
 		return true
 	}))
-	add(doctor.CompositionEarly, pictures(func(_ int, s *media.Sample) bool {
+	w.add(doctor.CompositionEarly, pictures(func(_ int, s *media.Sample) bool {
 		if !s.Sync {
 			s.Offset = -4000
 		}
 		return true
 	}))
-	add(doctor.MediaRepaired, pictures(func(i int, s *media.Sample) bool {
+	w.add(doctor.MediaRepaired, pictures(func(i int, s *media.Sample) bool {
 		if i%30 == 10 {
 			s.Data = []byte{0, 0, 0, 2, 9, 0xf0} // an access unit delimiter and nothing else
 		}
 		return true
 	}))
+	return w
+}
 
-	// The pictures.
-	add(doctor.VideoStopped, healthy(func(ms float64, track int, _ *media.Sample) bool { return track == 1 || ms < 15_000 }))
-	add(doctor.FrameRateLow, with(func(p *publisher) { p.fps, p.gop = 10, 20 }))
-	add(doctor.FrameRateHigh, quick(100))
-	add(doctor.FrameRateMismatch, with(func(p *publisher) { p.fps, p.declared, p.gop = 25, 30, 50 }))
-	add(doctor.FrameRateIrregular, pictures(func(i int, s *media.Sample) bool {
+func pictureAilments() (w ward) {
+	w.add(doctor.VideoStopped, healthy(func(ms float64, track int, _ *media.Sample) bool { return track == 1 || ms < 15_000 }))
+	w.add(doctor.FrameRateLow, with(func(p *publisher) { p.fps, p.gop = 10, 20 }))
+	w.add(doctor.FrameRateHigh, quick(100))
+	w.add(doctor.FrameRateMismatch, with(func(p *publisher) { p.fps, p.declared, p.gop = 25, 30, 50 }))
+	w.add(doctor.FrameRateIrregular, pictures(func(i int, s *media.Sample) bool {
 		s.DTS += int64(i%2) * 15 * 120
 		return true
 	}))
-	add(doctor.FramesMissing, pictures(func(i int, s *media.Sample) bool { return i%10 != 3 }))
-	add(doctor.NoKeyFrame, with(func(p *publisher) { p.keyframe = func(i int) bool { return i == 0 } }))
-	add(doctor.KeyFramesRare, with(func(p *publisher) { p.gop = 150 }))
-	add(doctor.KeyFramesIrregular, with(func(p *publisher) { p.keyframe = func(i int) bool { return i%47 == 0 || i%31 == 0 } }))
-	add(doctor.KeyFramesOften, with(func(p *publisher) { p.gop = 8 }))
-	add(doctor.OpenGOP, pictures(func(i int, s *media.Sample) bool {
+	w.add(doctor.FramesMissing, pictures(func(i int, s *media.Sample) bool { return i%10 != 3 }))
+	w.add(doctor.NoKeyFrame, with(func(p *publisher) { p.keyframe = func(i int) bool { return i == 0 } }))
+	w.add(doctor.KeyFramesRare, with(func(p *publisher) { p.gop = 150 }))
+	w.add(doctor.KeyFramesIrregular, with(func(p *publisher) { p.keyframe = func(i int) bool { return i%47 == 0 || i%31 == 0 } }))
+	w.add(doctor.KeyFramesOften, with(func(p *publisher) { p.gop = 8 }))
+	w.add(doctor.OpenGOP, pictures(func(i int, s *media.Sample) bool {
 		if i > 0 && s.Sync { // a recovery point where the key frame was
 			s.Sync, s.Data[4] = false, 0x41
 			s.Data = append(slices.Clone(recoveryPoint), s.Data...)
 		}
 		return true
 	}))
-	add(doctor.BFrames, pictures(func(i int, s *media.Sample) bool {
+	w.add(doctor.BFrames, pictures(func(i int, s *media.Sample) bool {
 		if s.Offset = 8000; i%60 > 0 { // P4 B2 b1 b3
 			s.Offset = []int32{5, 2, 0, 1}[(i%60-1)%4] * 4000
 		}
 		return true
 	}))
-	add(doctor.OddSize, announced(media.Video, func(t *media.Track) { t.Width = 321 }))
-	add(doctor.Interlaced, sps("67640015acd941433f260220000003002000000783e28532c0"))
-	add(doctor.ProfileLimited, sps("67f4000d919b282833f1b80880000003008000001e078a14cb"))
-	add(doctor.Baseline, sps("6742c00dd901419f9f0110000003001000000303c0f142a480"))
-	add(doctor.LevelLow, sps("6764000aacd941419f9f0110000003001000000303c0f1429960"))
-	add(doctor.CodecLimited, announced(media.Video, func(t *media.Track) {
+	w.add(doctor.OddSize, announced(media.Video, func(t *media.Track) { t.Width = 321 }))
+	w.add(doctor.Interlaced, sps("67640015acd941433f260220000003002000000783e28532c0"))
+	w.add(doctor.ProfileLimited, sps("67f4000d919b282833f1b80880000003008000001e078a14cb"))
+	w.add(doctor.Baseline, sps("6742c00dd901419f9f0110000003001000000303c0f142a480"))
+	w.add(doctor.LevelLow, sps("6764000aacd941419f9f0110000003001000000303c0f1429960"))
+	w.add(doctor.CodecLimited, announced(media.Video, func(t *media.Track) {
 		t.Codec, t.Config = "vp09.00.10.08", []byte{1, 0, 0, 0, 0, 10, 0x82, 1, 1, 1, 0, 0}
 	}))
+	return w
+}
 
-	// The bit rate.
+func bitrateAilments() (w ward) {
 	times := func(f float64) publisher {
 		p := healthy(nil)
 		p.describe = func(tracks []media.Track) { tracks[0].Bitrate = int(f * videoRate) }
 		return p
 	}
-	add(doctor.BitrateLow, times(2))
-	add(doctor.BitrateHigh, times(0.55))
-	add(doctor.BitratePeaks, pictures(func(i int, s *media.Sample) bool {
+	w.add(doctor.BitrateLow, times(2))
+	w.add(doctor.BitrateHigh, times(0.55))
+	w.add(doctor.BitratePeaks, pictures(func(i int, s *media.Sample) bool {
 		if i/30 == 15 {
 			grow(s, 6*len(s.Data))
 		}
@@ -216,21 +226,23 @@ func ailments() []ailment {
 	}))
 	much := pictures(func(_ int, s *media.Sample) bool { grow(s, 24*len(s.Data)); return true })
 	much.describe = nil
-	add(doctor.BitrateMuch, much)
+	w.add(doctor.BitrateMuch, much)
+	return w
+}
 
-	// The sound.
-	add(doctor.AudioMissing, with(func(p *publisher) { p.audio = 0 }))
-	add(doctor.AudioStopped, sound(func(ms float64, _ *media.Sample) bool { return ms < 15_000 }))
-	add(doctor.AudioSilent, sound(func(_ float64, s *media.Sample) bool { s.Data = []byte{0x21, 0x10, 4, 0x60, 0x8c, 0x1c}; return true }))
-	add(doctor.AudioRate, with(func(p *publisher) { p.audio = 32000 }))
-	add(doctor.AudioMono, announced(media.Audio, func(t *media.Track) { t.Channels, t.Config = 1, []byte{0x11, 0x88} }))
-	add(doctor.AudioSurround, announced(media.Audio, func(t *media.Track) { t.Channels, t.Config = 6, []byte{0x11, 0xb0} }))
+func soundAilments() (w ward) {
+	w.add(doctor.AudioMissing, with(func(p *publisher) { p.audio = 0 }))
+	w.add(doctor.AudioStopped, sound(func(ms float64, _ *media.Sample) bool { return ms < 15_000 }))
+	w.add(doctor.AudioSilent, sound(func(_ float64, s *media.Sample) bool { s.Data = []byte{0x21, 0x10, 4, 0x60, 0x8c, 0x1c}; return true }))
+	w.add(doctor.AudioRate, with(func(p *publisher) { p.audio = 32000 }))
+	w.add(doctor.AudioMono, announced(media.Audio, func(t *media.Track) { t.Channels, t.Config = 1, []byte{0x11, 0x88} }))
+	w.add(doctor.AudioSurround, announced(media.Audio, func(t *media.Track) { t.Channels, t.Config = 6, []byte{0x11, 0xb0} }))
 	opus := announced(media.Audio, func(t *media.Track) {
 		t.Codec, t.Config, t.FrameSamples = "opus", []byte{0, 2, 1, 0x38, 0, 0, 0xbb, 0x80, 0, 0, 0}, 960
 	})
 	opus.perAudio = 960
-	add(doctor.AudioCodecLimited, opus)
-	add(doctor.AudioGaps, sound(func(ms float64, _ *media.Sample) bool { return ms < 15_000 || ms > 15_600 }))
+	w.add(doctor.AudioCodecLimited, opus)
+	w.add(doctor.AudioGaps, sound(func(ms float64, _ *media.Sample) bool { return ms < 15_000 || ms > 15_600 }))
 	overlap := announced(media.Audio, func(t *media.Track) { *t = faultAudio(44100) })
 	grown := overlap.mutate
 	overlap.mutate = func(ms float64, track int, s *media.Sample) bool { // more samples than its timestamps have room for
@@ -239,12 +251,12 @@ func ailments() []ailment {
 		}
 		return grown(ms, track, s)
 	}
-	add(doctor.AudioOverlap, overlap)
+	w.add(doctor.AudioOverlap, overlap)
 	skewed := healthy(shifted(1, -1000*48))
 	skewed.start = 10_000
-	add(doctor.AVSkew, skewed)
-	list = append(list, ailment{code: doctor.AVDrift, p: sound(func(_ float64, s *media.Sample) bool { s.DTS += s.DTS / 100; return true }), lasts: 35 * time.Second})
-	return list
+	w.add(doctor.AVSkew, skewed)
+	w = append(w, ailment{code: doctor.AVDrift, p: sound(func(_ float64, s *media.Sample) bool { s.DTS += s.DTS / 100; return true }), lasts: 35 * time.Second})
+	return w
 }
 
 // examined sends for a time and returns what is found.
