@@ -54,6 +54,12 @@ func (c *short) close() {
 // run serves the connection to its end, or until it is another's.
 func (c *short) run() {
 	defer c.f.leave(c)
+	defer func() {
+		if v := recover(); v != nil {
+			c.log(v)
+			c.close()
+		}
+	}()
 	c.buf = c.f.heads.Get().(*[headBytes]byte)
 	over := c.serve()
 	nc, head := c.nc, bytes.Clone(c.head())
@@ -166,12 +172,19 @@ func (c *short) handle(r *http.Request) (more bool) {
 	w.reset(r.Method)
 	defer func() {
 		if v := recover(); v != nil {
-			if v != http.ErrAbortHandler && c.f.srv.ErrorLog != nil {
-				c.f.srv.ErrorLog.Printf("panic serving %s: %v\n%s", c.remote, v, debug.Stack())
+			if v != http.ErrAbortHandler {
+				c.log(v)
 			}
 			more = false
 		}
 	}()
 	c.f.srv.Handler.ServeHTTP(w, r)
 	return w.finish()
+}
+
+// log tells of a panic.
+func (c *short) log(v any) {
+	if c.f.srv.ErrorLog != nil {
+		c.f.srv.ErrorLog.Printf("panic serving %s: %v\n%s", c.remote, v, debug.Stack())
+	}
 }
