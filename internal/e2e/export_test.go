@@ -201,7 +201,11 @@ func everyFrame(t *testing.T, what string, limit time.Duration, base string, sen
 		t.Errorf("%s: %d audio frames in HLS, %d in DASH", what, n, listed)
 	}
 	for kind, u := range renditions(t, HLS(base)) {
-		if p := playlist(t, u); !p.Ended || diff(p.Length().Seconds(), length) > 0.1 {
+		slack := 0.05
+		if kind == "audio" { // its frames end elsewhere, and some lack at the ends of an encoder
+			slack = 0.3
+		}
+		if p := playlist(t, u); !p.Ended || diff(p.Length().Seconds(), length) > slack {
 			t.Errorf("%s: the %s playlist has %v of media, %.3f s were sent; ended: %v", what, kind, p.Length(), length, p.Ended)
 		}
 	}
