@@ -156,6 +156,8 @@ func TestConsole(t *testing.T) {
 	}
 	phone.Close()
 
+	p.sees(t, "that somebody watched", `/[1-9] watch/.test(document.querySelector('.locator').innerText)`)
+
 	t.Log("clip, end and replay")
 	p.Act(t, "click", "link", asset)
 	p.sees(t, "the recording", `document.getElementById('replay')?.readyState >= 3`)

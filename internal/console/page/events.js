@@ -40,7 +40,7 @@ function card({ event }, signal) {
     const d = describe(x.event, x.status);
     if (state.dataset.text !== d.text) state.replaceChildren(badge(d.kind, state.dataset.text = d.text));
     const health = d.receiving && x.status.healthStatus;
-    set(facts, [health && `Signal ${health.toLowerCase()}`, x.outputs.length > 0 ? 'Recording' : d.receiving && 'Not recording'].filter(Boolean).join(' · '));
+    set(facts, [health && `Signal ${health.toLowerCase()}`, x.outputs.length > 0 ? 'Recording' : d.receiving && 'Not recording', x.watching > 0 && `${x.watching} watching`].filter(Boolean).join(' · '));
     facts.className = `facts ${health ? healthKind[health] : ''}`;
     if (playing && !life) {
       life = new AbortController();

@@ -1,7 +1,7 @@
 // What a locator publishes: addresses to take away, as text and as QR code.
 
-import { at, may, urls, remove, put, list } from './api.js';
-import { h, button, copyable, dialog, field, sure, say } from './dom.js';
+import { at, ask, every, may, urls, remove, put, list } from './api.js';
+import { h, set, button, copyable, dialog, field, sure, say } from './dom.js';
 import { qr } from './qr.js';
 
 const clear = 'Predefined_ClearStreamingOnly';
@@ -14,6 +14,25 @@ function showCode(name, url, host) {
     qr(url, `QR code of ${url}`), h('p', { class: 'break' }, h('a', { href: url, target: '_blank', rel: 'noopener' }, url)),
     loopback(host) && h('p', { class: 'hint' }, 'This address works on the server’s machine only. Start the server with --public-host to hand out one for others.'),
   ].filter(Boolean));
+}
+
+// audience is a line that says who watches by a locator, as long as it is shown.
+function audience(name, signal) {
+  const line = h('p', { class: 'hint' });
+  const life = new AbortController();
+  signal.addEventListener('abort', () => life.abort());
+  let shown = false;
+  every(5000, life.signal, async () => {
+    if (shown && !line.isConnected) return life.abort();
+    const a = await ask(at`streamingLocators/${name}/getAudience`, life.signal);
+    const behind = Number(/^PT([\d.]+)S$/.exec(a.latency)?.[1]);
+    set(line, a.viewers === 0 ? 'Nobody watches at the moment.' : [
+      `${a.viewers} ${a.viewers === 1 ? 'watches' : 'watch'} now`, behind > 0 && `${behind.toFixed(1)} s behind`,
+      Number(a.stalls) > 0 && `${a.stalls} stalls in the last minute`,
+    ].filter(Boolean).join(' · '));
+    shown ||= line.isConnected;
+  }).catch(() => {}); // it is withdrawn
+  return line;
 }
 
 // links fills an element with the addresses of a locator.
@@ -36,7 +55,7 @@ export async function links(locator, signal, { title = locator.name, asset = fal
     element.append(h('p', { class: 'hint' }, 'Its addresses are known as soon as something records into the asset.'));
     return element;
   }
-  element.append(
+  element.append(audience(locator.name, signal),
     copyable('Page to watch', u.watch, { more: [
       h('a', { class: 'button', href: u.watch, target: '_blank', rel: 'noopener' }, 'Watch'),
       h('button', { type: 'button', 'aria-label': `QR code of ${locator.name}`, onclick: () => showCode(title, u.watch, u.host) }, 'QR'),
