@@ -130,6 +130,7 @@ func TestConsole(t *testing.T) {
 	p.usable(t, "QR code")
 	p.Act(t, "click", "button", "Close")
 	viewer.Plays(t, 2, 30*time.Second)
+	p.sees(t, "that somebody watches", `/[1-9] watch/.test(document.querySelector('.locator').innerText)`)
 	viewer.Close()
 	p.sees(t, "the picture again", `(scrollTo(0, 0), document.getElementById('preview').currentTime > 3)`)
 	p.usable(t, "a live event")
@@ -155,8 +156,6 @@ func TestConsole(t *testing.T) {
 		phone.usable(t, page+" on a phone")
 	}
 	phone.Close()
-
-	p.sees(t, "that somebody watched", `/[1-9] watch/.test(document.querySelector('.locator').innerText)`)
 
 	t.Log("clip, end and replay")
 	p.Act(t, "click", "link", asset)
