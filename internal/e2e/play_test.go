@@ -133,7 +133,7 @@ func tally(s Stats) string {
 // TestSeek lets the three players join an event late and move in its window.
 func TestSeek(t *testing.T) {
 	t.Parallel()
-	begin(t, 3*time.Minute)
+	begin(t, 6*time.Minute) // of a busy machine
 	d := StartDaemon(t)
 	c := NewChannel(t, d, "court")
 	encoder := Publish(t, c.Ingest+"/main", numbered(t), true)
@@ -232,8 +232,14 @@ func stay(t *testing.T, s seat, p *Page, zero time.Time, length time.Duration) {
 	last := p.Stats()
 	watched := time.Since(began).Seconds()
 	t.Logf("%s (%s), %.0f s: played %.1f s, %s; latency %s; %d of %d pictures wrong", s.name, last.Player, watched, last.Played-first.Played, tally(last), course(latency), off, looks)
-	if last.Fatal > 0 || last.Stalls > first.Stalls || last.Played-first.Played < 0.98*(watched-last.Starved)-2 || off > 0 {
-		t.Errorf("%s: not without a stall: %d at first\n%s", s.name, first.Stalls, p)
+	starved := last.Starved - first.Starved
+	switch {
+	case last.Fatal > 0 || last.Refused > 0 || last.Played-first.Played < 0.98*(watched-starved)-2:
+		t.Errorf("%s: it did not play on, starved for %.0f s\n%s", s.name, starved, p)
+	case off > looks/50: // a page that gets no processor reads a picture later than its time
+		t.Errorf("%s: %d of %d pictures are wrong\n%s", s.name, off, looks, p)
+	case last.Stalls > first.Stalls && starved < watched/100:
+		t.Errorf("%s: %d stalls, and the machine had time for it\n%s", s.name, last.Stalls-first.Stalls, p)
 	}
 }
 
