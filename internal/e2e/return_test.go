@@ -17,7 +17,7 @@ const threeSegments = 3 * 2 * time.Second
 // the players, with their own defaults on a page of somebody else's, go on within three segments and without a reload.
 func TestEncoderReturns(t *testing.T) {
 	t.Parallel()
-	begin(t, 4*time.Minute)
+	begin(t, 5*time.Minute)
 	small := filepath.Join(t.TempDir(), "small.flv")
 	if out, err := exec.Command("ffmpeg", "-nostdin", "-v", "error", "-i", "../../testdata/demo.flv", "-vf", "scale=640:360", "-c:v", "libx264", "-preset", "ultrafast",
 		"-bf", "2", "-g", "30", "-keyint_min", "30", "-sc_threshold", "0", "-c:a", "copy", small).CombinedOutput(); err != nil {
@@ -81,7 +81,11 @@ func TestEncoderReturns(t *testing.T) {
 		for name, p := range pages {
 			s := p.Plays(t, 2, 20*time.Second)
 			if step.clip == small { // a viewer who is behind the live edge comes to it later
-				s = p.Until(t, 20*time.Second, "the new picture size", func(s Stats) bool { return s.Width == 640 })
+				behind := time.Duration(0)
+				if s.Latency != nil {
+					behind = time.Duration(*s.Latency * float64(time.Second))
+				}
+				s = p.Until(t, 20*time.Second+behind, "the new picture size", func(s Stats) bool { return s.Width == 640 })
 			}
 			if s.Starts != 1 {
 				t.Errorf("%s: %s started %d times", step.name, name, s.Starts)
