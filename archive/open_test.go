@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"syscall"
 	"testing"
 	"time"
 
@@ -72,10 +73,10 @@ const openBound = 500 * time.Millisecond
 func TestOpenDay(t *testing.T) {
 	s := day(t)
 	best := time.Hour
-	for range 10 { // others may have the processor
-		begun := time.Now()
+	for range 10 {
+		begun := processorTime(t)
 		a := openDay(t, s)
-		best = min(best, time.Since(begun))
+		best = min(best, processorTime(t)-begun)
 		a.Close()
 	}
 	if best >= openBound {
@@ -93,6 +94,15 @@ func TestOpenDay(t *testing.T) {
 		t.Logf("%v, %.1f bytes per segment", best, float64(kept)/(2*daySegments))
 	}
 	a.Close()
+}
+
+// processorTime is what this process has used: others may have the processor now.
+func processorTime(t *testing.T) time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 func BenchmarkOpen24h(b *testing.B) {

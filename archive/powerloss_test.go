@@ -140,8 +140,12 @@ func powerLosses(t *testing.T, every, pace time.Duration, exact bool) {
 	var r *faultRig
 	m := &memoryDisk{base: filepath.Join(base, "disk"), data: map[uint64][]byte{}, dirs: map[string]map[string]uint64{}}
 	live := false
+	step := 8
+	if exact {
+		step = 5
+	}
 	m.each = func(n int, m *memoryDisk) {
-		if !live || n%4 != 0 {
+		if !live || n%step != 0 {
 			return
 		}
 		l := loss{dir: filepath.Join(base, fmt.Sprint(n)), at: time.Now()}
