@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -68,6 +69,11 @@ func openEvent(spec control.EventSpec, dir archive.Dir, cfg Config, c clock, m *
 		return nil, errors.Join(err, dir.Close())
 	}
 	e.linger.end = func() {
+		defer func() { // it runs on a goroutine of its own, not the connection's
+			if p := recover(); p != nil {
+				e.log.Error("panic while the last segment was ended", "value", p, "stack", string(debug.Stack()))
+			}
+		}()
 		if err := e.tl.End(); err != nil {
 			e.log.Error("ending the last segment", "err", err)
 		}
