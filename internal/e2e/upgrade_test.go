@@ -75,8 +75,7 @@ func TestUpgrade(t *testing.T) {
 		}
 	}
 	came, refused := newcomers()
-	// Who is let in just as the server puts its events down may get a 404: one in 106 was seen (docs/install.md).
-	if len(refused) > 1 || came < 20 {
+	if len(refused) > 0 || came < 200 {
 		t.Errorf("of %d who came during the upgrade %d were refused: %v", came, len(refused), refused)
 	}
 }
@@ -96,7 +95,7 @@ func install(t *testing.T, from, to string) {
 	}
 }
 
-// keepComing asks for u ten times a second, over a new connection each time, until the function returned is called; that says
+// keepComing asks for u a hundred times a second, as long as answers come, over a new connection each time, until the function returned is called; that says
 // how many came and what those got who did not get it.
 func keepComing(u string) (end func() (int, []string)) {
 	client := &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
@@ -104,7 +103,7 @@ func keepComing(u string) (end func() (int, []string)) {
 	came, refused := 0, []string(nil)
 	go func() {
 		defer close(done)
-		tick := time.NewTicker(100 * time.Millisecond)
+		tick := time.NewTicker(10 * time.Millisecond)
 		defer tick.Stop()
 		for {
 			came++

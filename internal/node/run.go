@@ -54,8 +54,8 @@ type Ready struct {
 	ControlName string `json:"controlName,omitempty"`
 }
 
-// Run runs a node until ctx ends, then stops it in order: publishers, open segments, recordings (which resume at the next
-// start), viewers, control, state. It returns nil when ctx ended it and everything was put down whole.
+// Run runs a node until ctx ends, then stops it in order: control, publishers, open segments, viewers, recordings (which resume at the
+// next start), state. It returns nil when ctx ended it and everything was put down whole.
 func Run(ctx context.Context, cfg Config) error {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
@@ -335,12 +335,15 @@ func (n *node) serve(ctx context.Context) error {
 	stopPublishers()
 	errs := []error{shutdown(ctx, apiServer)}
 	stopControl()
-	errs = append(errs, n.runtime.close())
-	dropViewers()
+	// Viewers come before what they are served from: nobody who was let in may find it gone.
+	n.runtime.halt()
+	servers := []stoppable{front}
 	if quicServer != nil {
-		errs = append(errs, shutdown(ctx, quicServer))
+		servers = append(servers, quicServer)
 	}
-	errs = append(errs, shutdown(ctx, front))
+	errs = append(errs, shutdown(ctx, servers...))
+	dropViewers()
+	errs = append(errs, n.runtime.close())
 	wg.Wait()
 	errs = append(errs, n.hooks.Close()) // what has not been delivered is at the next start
 	stopJournal()
@@ -351,19 +354,32 @@ func (n *node) serve(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// shutdown lets the requests under way end within shutdownBound and cuts off the rest: a slow download, or a connection
-// that a browser opened ahead of need, is no failure.
-func shutdown(ctx context.Context, s interface {
+// stoppable is a server.
+type stoppable interface {
 	Shutdown(context.Context) error
 	Close() error
-}) error {
+}
+
+// shutdown lets the requests under way end within shutdownBound and cuts off the rest: a slow download, or a connection
+// that a browser opened ahead of need, is no failure.
+func shutdown(ctx context.Context, servers ...stoppable) error {
 	bound, done := context.WithTimeout(context.WithoutCancel(ctx), shutdownBound)
 	defer done()
-	err := s.Shutdown(bound)
-	if errors.Is(err, context.DeadlineExceeded) {
-		return s.Close()
+	ended := make(chan error, len(servers))
+	for _, s := range servers {
+		go func() {
+			err := s.Shutdown(bound)
+			if errors.Is(err, context.DeadlineExceeded) {
+				err = s.Close()
+			}
+			ended <- err
+		}()
 	}
-	return err
+	var errs []error
+	for range servers {
+		errs = append(errs, <-ended)
+	}
+	return errors.Join(errs...)
 }
 
 func ignoreClosed(err error) error {

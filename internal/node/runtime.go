@@ -374,15 +374,23 @@ func (r *runtime) EventStatus(id string) (control.EventStatus, bool) {
 	return st, true
 }
 
-// close ends what runs, in order: publishers, open segments, recordings (which resume at the next start), replays. Each
-// step goes at all of its kind at once, and is bounded: a disk that hangs does not add up.
-func (r *runtime) close() error {
+// halt ends what encoders send. Who waits for media gets an answer then, within half a target duration, and what is there is served
+// on until close.
+func (r *runtime) halt() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.routes.Store(&routes{})
 	for _, e := range r.events {
 		e.stop()
 	}
+}
+
+// close ends what runs, in order: publishers, open segments, recordings (which resume at the next start), replays. Each
+// step goes at all of its kind at once, and is bounded: a disk that hangs does not add up.
+func (r *runtime) close() error {
+	r.halt()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.routes.Store(&routes{})
 	errs := together(map[string]*gallery{"": r.gallery}, func(g *gallery) error { g.close(); return nil })
 	errs = append(errs, together(r.outputs, (*output).pause)...)
 	errs = append(errs, together(r.ending, (*output).pause)...)
